@@ -1,0 +1,1 @@
+"""Learned judges: models that guess what the tests will say, and use that guess."""

@@ -1,0 +1,1 @@
+"""The world: problems, and what happens when a program runs; free of every machine-learning library."""

@@ -1,0 +1,1 @@
+"""Problem sets, one per file: load(split) -> ProblemSet."""

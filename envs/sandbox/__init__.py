@@ -1,0 +1,1 @@
+"""The jail in which untrusted programs run."""

@@ -1,0 +1,1 @@
+"""The learner: recipes, the training loop, and the rl-train command."""
