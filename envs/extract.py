@@ -48,7 +48,7 @@ def extract_program(completion: str, problem: Problem) -> str:
 
 def is_valid(program: str) -> bool:
     """Whether the text parses as Python; it is not run."""
-    return _parse(program) is not None
+    return parse_program(program) is not None
 
 
 def defines(program: str, name: str) -> bool:
@@ -91,19 +91,20 @@ def _complete(text: str, problem: Problem, bare: bool = False) -> str:
 def _with_preamble(program: str, problem: Problem) -> str:
     """Put the starter's imports and helpers before a whole program that lacks any of them."""
     preamble = starter_preamble(problem)
-    tree = _parse(program)
+    tree = parse_program(program)
     if not preamble.strip() or tree is None:
         return program
-    missing = _bound_names(_parse(preamble)) - _bound_names(tree)
+    missing = _bound_names(parse_program(preamble)) - _bound_names(tree)
     starts_with_future = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
     return program if not missing or starts_with_future else f"{preamble.rstrip()}\n\n{program}"
 
 
 def starter_preamble(problem: Problem) -> str:
-    """The part of the starter code before the entry point's definition: imports and helper functions."""
+    """The part of the starter code before the entry point (or its class `Solution`): imports and helper functions."""
     if problem.entry_point is None:
         return ""
-    start = re.search(rf"^(?:async\s+)?def\s+{re.escape(problem.entry_point)}\s*\(", problem.starter_code, re.MULTILINE)
+    entry = rf"^(?:(?:async\s+)?def\s+{re.escape(problem.entry_point)}\s*\(|class\s+Solution\b)"
+    start = re.search(entry, problem.starter_code, re.MULTILINE)
     return problem.starter_code[: start.start()] if start else ""
 
 
@@ -147,7 +148,8 @@ def _is_prose(line: str) -> bool:
     return len(line.split()) > 1 and not is_valid(line)
 
 
-def _parse(program: str) -> ast.Module | None:
+def parse_program(program: str) -> ast.Module | None:
+    """The syntax tree of a program that is not run; None where it is not valid Python."""
     if len(program) > _MAX_PARSED:
         return None
     try:

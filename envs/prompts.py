@@ -47,12 +47,14 @@ def _call(problem: Problem, example: TestCase) -> str:
 
 
 def _is_shown(problem: Problem, example: TestCase, text: str) -> bool:
-    if problem.interface is Interface.FUNCTION:
-        return _holds(text, _call(problem, example))
-    if problem.interface is Interface.STDIO:
+    if problem.interface is Interface.FUNCTION and _holds(text, _call(problem, example)):
+        return True
+    if problem.interface in (Interface.FUNCTION, Interface.STDIO):
+        values = example.input if problem.interface is Interface.FUNCTION else [example.input]
         under_heading = _EXAMPLE_WORD.search(text) is not None
-        return under_heading and _holds(text, str(example.input)) and _holds(text, str(example.output))
-    return _holds(text, render_example(problem, example))
+        return under_heading and all(_holds(text, str(value)) for value in (*values, example.output))
+    call = render_example(problem, example).removeprefix("assert ").partition("==")[0]
+    return _holds(text, call)
 
 
 def _holds(text: str, part: str) -> bool:
