@@ -78,6 +78,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a worked solution: a sub-question and its answer."""
+
+    question: str
+    """What this step asks; empty where the source gives none."""
+    text: str
+    """The answer in words."""
+    expression: str = ""
+    """Its arithmetic, such as `3 * 4`; empty where the source gives none."""
+    value: int | float | None = None
+    """What the expression comes to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One programming task: what to solve, how it is checked, and what is known about it."""
 
@@ -107,6 +121,12 @@ class Problem:
     """Licence of the problem text and tests."""
     tags: tuple[str, ...] = field(default=())
     """Free labels, such as the names of the families that a generated problem composes."""
+    wrong_programs: tuple[str, ...] = ()
+    """Programs known to be wrong: every test list must refuse them."""
+    rationale: str = ""
+    """A worked solution in words. It holds the answer, so it teaches but is never part of this problem's prompt."""
+    steps: tuple[Step, ...] = ()
+    """The worked solution step by step."""
 
 
 ROW_KEYS = (
@@ -123,6 +143,9 @@ ROW_KEYS = (
     "source",
     "licence",
     "tags",
+    "wrong_programs",
+    "rationale",
+    "steps",
 )
 """Keys of a problem row, in the order in which they are written."""
 
@@ -158,6 +181,9 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
         source=_text(row, "source", optional=True) or "",
         licence=_text(row, "licence", optional=True) or "",
         tags=_texts(row, "tags"),
+        wrong_programs=_texts(row, "wrong_programs"),
+        rationale=_text(row, "rationale", optional=True) or "",
+        steps=_steps(row),
     )
 
 
@@ -178,7 +204,14 @@ def problem_to_row(problem: Problem) -> dict[str, Any]:
         "source": problem.source,
         "licence": problem.licence,
         "tags": list(problem.tags),
+        "wrong_programs": list(problem.wrong_programs),
+        "rationale": problem.rationale,
+        "steps": [_step_to_row(step) for step in problem.steps],
     }
+
+
+def _step_to_row(step: Step) -> dict[str, Any]:
+    return {"question": step.question, "text": step.text, "expression": step.expression, "value": step.value}
 
 
 def _test_to_row(case: TestCase) -> Any:
@@ -228,6 +261,28 @@ def _test_case(test: Any, where: str, interface: Interface) -> TestCase:
     if interface is Interface.STDIO and not (isinstance(given, str) and isinstance(expected, str)):
         raise ValueError(f"{where}: input and output of a stdio test are texts; got {test!r}")
     return TestCase(input=given, output=expected)
+
+
+def _steps(row: Mapping[str, Any]) -> tuple[Step, ...]:
+    steps = row.get("steps") or ()
+    if not isinstance(steps, list | tuple):
+        raise ValueError(f"steps: expected a list of objects; got {steps!r}")
+    return tuple(_step(step, f"steps[{index}]") for index, step in enumerate(steps))
+
+
+def _step(step: Any, where: str) -> Step:
+    known = {"question", "text", "expression", "value"}
+    if not isinstance(step, Mapping) or not set(step) <= known:
+        raise ValueError(f"{where}: expected an object with {', '.join(sorted(known))}; got {step!r}")
+    value = step.get("value")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"{where}.value: expected a number; got {value!r}")
+    return Step(
+        question=_text(step, "question", optional=True) or "",
+        text=_text(step, "text", optional=True) or "",
+        expression=_text(step, "expression", optional=True) or "",
+        value=value,
+    )
 
 
 def _limits(value: Any) -> Limits:

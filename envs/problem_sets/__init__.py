@@ -1,1 +1,69 @@
-"""Problem sets, one per file: load(split) -> ProblemSet."""
+"""Problem sets, one per file: load(split, path) -> ProblemSet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from envs.problem_sets import (
+    apps,
+    code_contests,
+    files,
+    gsm8k,
+    humaneval,
+    kodcode,
+    livecodebench,
+    mbpp,
+    puzzles,
+    taco,
+    verifiable,
+    word_problems,
+)
+from envs.problem_sets.detect import detect_format
+from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet
+
+PROBLEM_SETS: Mapping[str, Callable[..., ProblemSet]] = MappingProxyType(
+    {
+        "apps": apps.load,
+        "code_contests": code_contests.load,
+        "files": files.load,
+        "gsm8k": gsm8k.load,
+        "humaneval": humaneval.load,
+        "kodcode": kodcode.load,
+        "livecodebench": livecodebench.load,
+        "mbpp": mbpp.load,
+        "puzzles": puzzles.load,
+        "taco": taco.load,
+        "verifiable": verifiable.load,
+        "word_problems": word_problems.load,
+    }
+)
+"""Every set by its name: the only registry."""
+
+AUTO = "auto"
+"""Name that leaves the choice of the format to the detector."""
+
+
+def load_problems(name: str, split: str = "train", path: str | Path | None = None, **options: Any) -> ProblemSet:
+    """Load a set by name; `auto` finds out the format of `path`. Raises DataError for what the user got wrong."""
+    if name == AUTO:
+        if path is None:
+            raise DataError("data.name: 'auto' needs data.path; got none")
+        name = detect_format(path, split).name
+    if name not in PROBLEM_SETS:
+        raise DataError(f"data.name: expected one of {', '.join((*PROBLEM_SETS, AUTO))}; got {name!r}")
+    _check_options(name, options)
+    return PROBLEM_SETS[name](split, path, **options)
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    parameters = list(signature(PROBLEM_SETS[name]).parameters)[2:]
+    for option in options:
+        if option not in parameters:
+            raise DataError(f"data.{option}: {name} takes {', '.join(parameters) or 'no options'}; got {option!r}")
+
+
+__all__ = ["AUTO", "PROBLEM_SETS", "DataError", "DroppedRow", "ProblemSet", "detect_format", "load_problems"]

@@ -1,0 +1,160 @@
+"""Completion text -> program text: whole programs and continuations, fenced or bare, with or without prose around them.
+
+Extraction finds code; it never mends it. Text that is no valid program stays as it is and fails to compile.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from itertools import islice
+
+from envs.problem import Problem
+
+_END_MARKS = re.compile(
+    r"<\|(?:im_end|endoftext|eot_id|end_of_text|end|return|eom_id|EOT)\|>|</s>|<end_of_turn>|<eos>|<\uff5cend\u2581of\u2581sentence\uff5c>"
+)
+_ROLE_MARK = re.compile(r"\A\s*(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>)[^\n]*\n")
+_FENCE = re.compile(
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_PYTHON_NAMES = {"", "python", "py", "python3", "py3", "python2"}
+_STATEMENT_START = re.compile(
+    r"(?:def|class|import|from|if|elif|else|for|while|try|except|finally|with|async|return|raise|assert|pass|break|"
+    r"continue|global|nonlocal|del|yield|lambda|match|case|print)\b|@|[\w.]+\(|"
+    r"[\w.\[\], \t]+(?:[-+*/%&|^]|//|\*\*|<<|>>)?=(?!=)"
+)
+_MAX_PARSED = 200_000
+"""Longer texts are not parsed here; the sandbox judges them as they are."""
+_MAX_CUTS = 50
+"""Lines of prose at which a cut is tried: margin text inside a string looks like prose too."""
+
+
+def extract_program(completion: str, problem: Problem) -> str:
+    """Take the program out of a completion.
+
+    A fenced block wins over bare text; of several blocks the last that defines the entry point, else the last that is
+    valid, else the last. A continuation of `starter_code` is joined to it; a whole program gets those imports and
+    helpers of the starter code that it does not define itself.
+    """
+    text = _without_chat_marks(completion)
+    blocks = _python_blocks(text)
+    if blocks:
+        return _complete(_choose(blocks, problem), problem)
+    return _complete(text, problem, bare=True)
+
+
+def is_valid(program: str) -> bool:
+    """Whether the text parses as Python; it is not run."""
+    return parse_program(program) is not None
+
+
+def defines(program: str, name: str) -> bool:
+    """Whether some line of the text defines or assigns `name`."""
+    escaped = re.escape(name.rpartition(".")[2])
+    return (
+        re.search(rf"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{escaped}[ \t]*\(|{escaped}[ \t]*=(?!=))", program, re.M)
+        is not None
+    )
+
+
+def _without_chat_marks(completion: str) -> str:
+    text = _ROLE_MARK.sub("", completion).rpartition("</think>")[2]
+    end = _END_MARKS.search(text)
+    return text[: end.start()] if end else text
+
+
+def _python_blocks(text: str) -> list[str]:
+    return [match["body"] for match in _FENCE.finditer(text) if match["language"].lower() in _PYTHON_NAMES]
+
+
+def _choose(blocks: list[str], problem: Problem) -> str:
+    if problem.entry_point is not None:
+        defining = [block for block in blocks if defines(block, problem.entry_point)]
+        blocks = defining or blocks
+    valid = [block for block in blocks if is_valid(block) or is_valid(problem.starter_code + block)]
+    return (valid or blocks)[-1]
+
+
+def _complete(text: str, problem: Problem, bare: bool = False) -> str:
+    """Join a continuation to the starter, or give a whole program the starter's preamble; bare text sheds prose."""
+    starter = problem.starter_code
+    is_whole = not starter or (problem.entry_point is not None and defines(text, problem.entry_point))
+    if is_whole:
+        return _with_preamble(_without_prose(text) if bare else text, problem)
+    joined = starter + text
+    return _without_trailing_prose(joined) if bare else joined
+
+
+def _with_preamble(program: str, problem: Problem) -> str:
+    """Put the starter's imports and helpers before a whole program that lacks any of them."""
+    preamble = starter_preamble(problem)
+    tree = parse_program(program)
+    if not preamble.strip() or tree is None:
+        return program
+    missing = _bound_names(parse_program(preamble)) - _bound_names(tree)
+    starts_with_future = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
+    return program if not missing or starts_with_future else f"{preamble.rstrip()}\n\n{program}"
+
+
+def starter_preamble(problem: Problem) -> str:
+    """The part of the starter code before the entry point (or its class `Solution`): imports and helper functions."""
+    if problem.entry_point is None:
+        return ""
+    entry = rf"^(?:(?:async\s+)?def\s+{re.escape(problem.entry_point)}\s*\(|class\s+Solution\b)"
+    start = re.search(entry, problem.starter_code, re.MULTILINE)
+    return problem.starter_code[: start.start()] if start else ""
+
+
+def _bound_names(tree: ast.Module | None) -> set[str]:
+    names: set[str] = set()
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+    return names
+
+
+def _without_prose(text: str) -> str:
+    """Drop prose before and after bare code; a text that is valid as it stands is not touched."""
+    if is_valid(text):
+        return text
+    lines = text.splitlines(keepends=True)
+    first = next((index for index, line in enumerate(lines) if not _is_prose(line) and line.strip()), 0)
+    return _without_trailing_prose("".join(lines[first:]))
+
+
+def _without_trailing_prose(text: str) -> str:
+    """Cut at the first line of prose that leaves a valid program above it."""
+    if is_valid(text):
+        return text
+    lines = text.splitlines(keepends=True)
+    borders = (index for index, line in enumerate(lines) if index > 0 and _is_prose(line))
+    for index in islice(borders, _MAX_CUTS):
+        if is_valid(head := "".join(lines[:index])):
+            return head
+    return text
+
+
+def _is_prose(line: str) -> bool:
+    """A line at the margin that is words, not an attempt at a statement."""
+    if not line.strip() or line[0] in " \t" or _STATEMENT_START.match(line):
+        return False
+    return len(line.split()) > 1 and not is_valid(line)
+
+
+def parse_program(program: str) -> ast.Module | None:
+    """The syntax tree of a program that is not run; None where it is not valid Python."""
+    if len(program) > _MAX_PARSED:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
