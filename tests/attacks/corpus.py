@@ -83,7 +83,8 @@ class Attack:
 
 def load_problems() -> dict[str, Problem]:
     """Read the problems that the programs attack, by id."""
-    rows = [json.loads(line) for line in PROBLEMS.read_text(encoding="utf-8").splitlines()]
+    with PROBLEMS.open(encoding="utf-8", newline="\n") as lines:  # str.splitlines would cut at U+2028 inside a text
+        rows = [json.loads(line) for line in lines]
     problems = {problem.id: problem for problem in map(problem_from_row, [*rows, _count_lines_row()])}
     if len(problems) != len(rows) + 1:
         raise ValueError(f"{PROBLEMS.name}: two problems have the same id")
