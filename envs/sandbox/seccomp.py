@@ -53,7 +53,7 @@ ftruncate fsync fdatasync umask
 ppoll pselect6 epoll_create1 epoll_ctl epoll_pwait eventfd2
 sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername getsockopt setsockopt
 mmap mprotect munmap mremap madvise brk mincore membarrier
-futex set_robust_list get_robust_list rseq set_tid_address exit exit_group sched_yield sched_getaffinity
+futex set_robust_list get_robust_list rseq set_tid_address exit exit_group sched_yield
 sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min
 rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack restart_syscall
 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday times getrusage setitimer getitimer
@@ -75,7 +75,8 @@ _CONDITIONAL = (
     Rule("fcntl", one_of=((1, 0xFFFFFFFF, _FCNTL),)),
     Rule("ioctl", one_of=((1, 0xFFFFFFFF, _IOCTL),)),
     Rule("prctl", one_of=((0, 0xFFFFFFFF, _PRCTL),)),
-    Rule("prlimit64", null=2),
+    Rule("prlimit64", one_of=((0, 0xFFFFFFFF, (0,)),), null=2),  # its own limits, to read
+    Rule("sched_getaffinity", one_of=((0, 0xFFFFFFFF, (0,)),)),
     Rule(
         "socketpair", one_of=((0, 0xFFFFFFFF, (_AF_UNIX,)), (1, 0xFFFFFFFF & ~_SOCK_FLAGS, (_SOCK_STREAM,)))
     ),  # asyncio wakes itself through one; a stream pair reaches nobody else
