@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -285,8 +286,12 @@ def build_filter(machine: str) -> bytes:
     code = [_load(_OFFSET_ARCH), *_unless_equal(ARCHITECTURES[machine], [_return(_RET_KILL)]), _load(_OFFSET_NUMBER)]
     if machine == "x86_64":
         code += [_statement(_JUMP_GREATER_EQUAL, _X32_BIT, 0, 1), _return(_RET_KILL)]
-    for name in allowed_names(machine):
-        code += [_statement(_JUMP_EQUAL, numbers[name], 0, 1), _return(_RET_ALLOW)]
+    for first, last in _ranges(sorted(numbers[name] for name in allowed_names(machine))):
+        if first == last:
+            code += [_statement(_JUMP_EQUAL, first, 0, 1), _return(_RET_ALLOW)]
+        else:
+            code += [_statement(_JUMP_GREATER_EQUAL, first, 0, 2), _statement(_JUMP_GREATER_EQUAL, last + 1, 1, 0)]
+            code.append(_return(_RET_ALLOW))
     for name in _MISSING:
         code += [_statement(_JUMP_EQUAL, numbers[name], 0, 1), _return(_RET_ERRNO | ENOSYS)]
     for rule in _CONDITIONAL:
@@ -294,6 +299,17 @@ def build_filter(machine: str) -> bytes:
         code += [_statement(_JUMP_EQUAL, numbers[rule.name], 0, len(body)), *body]
     code.append(_return(_RET_ERRNO | EPERM))
     return b"".join(code)
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers: loading a filter takes time by its length, once per program."""
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
 
 
 def _body(rule: Rule) -> list[bytes]:
