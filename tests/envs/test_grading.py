@@ -72,6 +72,7 @@ def test_first_failing_test_decides_and_the_others_are_counted(grader: Grader) -
     assert 1 < verdict.peak_memory_mb < 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body", ["while True: pass", "sum(range(10**13))", "try:\n  while True: pass\n except BaseException: return x + 1"]
 )
@@ -81,6 +82,7 @@ def test_cpu_limit_fires_in_time(grader: Grader, body: str) -> None:
     assert 0.3 <= verdict.cpu_s < 0.5
 
 
+@pytest.mark.slow
 def test_sleeper_is_stopped_by_wall_time(grader: Grader) -> None:
     verdict = grade(grader, function([([1], 2)], **QUICK), "import time\ndef f(x): time.sleep(60)")
     assert verdict.outcome is Outcome.TIMEOUT
@@ -149,6 +151,7 @@ FORGERIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(1)", "return 0"])
 def test_forged_results_are_never_a_pass_and_never_our_fault(grader: Grader, end: str) -> None:
     cut = (
@@ -186,3 +189,40 @@ def test_forged_results_are_never_a_pass_and_never_our_fault(grader: Grader, end
         verdict = grade(grader, one_process, program)
         assert verdict.integrity is Integrity.IN_PROCESS
         assert verdict.outcome is not Outcome.SANDBOX_ERROR
+
+
+LEADER_LEAVES = """
+import ctypes, platform, threading, time
+
+def f(x):
+    threading.Thread(target={body}).start()
+    ctypes.CDLL(None).syscall({{"x86_64": 60, "aarch64": 93}}[platform.machine()], 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", ["time.sleep, args=(60,)", "exec, args=('while True: pass',)"])
+def test_threads_that_outlive_the_first_one_are_stopped(grader: Grader, body: str) -> None:
+    verdict = grade(grader, function([([1], 2)], **QUICK), LEADER_LEAVES.format(body=body))
+    assert verdict.outcome is Outcome.TIMEOUT
+    assert verdict.wall_s < 4
+
+
+@pytest.mark.slow
+def test_many_tests_and_large_inputs_do_not_count_as_output_or_memory(grader: Grader) -> None:
+    large = list(range(200_000))
+    problem = function([([large, n], n) for n in range(5)], limits={"cpu_s": 10, "memory_mb": 64, "output_kb": 1})
+    assert grade(grader, problem, "def f(x, n): return n").passed
+    many = function([([n], n) for n in range(2000)], limits={"cpu_s": 10, "memory_mb": 64, "output_kb": 16})
+    assert grade(grader, many, "def f(n): return n").passed
+
+
+def test_standard_library_is_there_and_packages_are_not(grader: Grader) -> None:
+    program = (
+        "import asyncio, csv, ctypes, dataclasses, datetime, decimal, fractions, hashlib\n"
+        "import inspect, sqlite3, statistics\n"
+        "import typing, unicodedata, uuid, zlib, zoneinfo\n"
+        "async def g(x): return x + 1\n"
+        "def f(x):\n    try: import pytest\n    except ImportError: return asyncio.run(g(x))\n"
+    )
+    assert grade(grader, ADD_ONE, program).passed

@@ -40,10 +40,10 @@ _SOCKET, _SPARE = confine.FIRST_OWN_DESCRIPTOR, 30
 """Descriptors: the socket to the supervisor; where those of a child are gathered before they take their places."""
 
 PRELOADED = """
-abc bisect collections copy dataclasses datetime decimal enum fractions functools heapq io itertools json math
-operator random re statistics string time types typing
+abc bisect collections copy datetime enum functools heapq io itertools json math operator random re string time types
+typing
 """
-"""What programs usually import."""
+"""What programs usually import; every page that the zygote holds costs every fork, so no rarer ones."""
 _MAX_PROCESSES = 128
 _THREAD_STACK, _MAX_THREAD_STACK = 2 << 20, 64 << 20
 
