@@ -23,7 +23,7 @@ from envs.problem_sets import (
     word_problems,
 )
 from envs.problem_sets.detect import detect_format
-from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet
+from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet, RowError
 
 PROBLEM_SETS: Mapping[str, Callable[..., ProblemSet]] = MappingProxyType(
     {
@@ -66,4 +66,13 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
             raise DataError(f"data.{option}: {name} takes {', '.join(parameters) or 'no options'}; got {option!r}")
 
 
-__all__ = ["AUTO", "PROBLEM_SETS", "DataError", "DroppedRow", "ProblemSet", "detect_format", "load_problems"]
+__all__ = [
+    "AUTO",
+    "PROBLEM_SETS",
+    "DataError",
+    "DroppedRow",
+    "ProblemSet",
+    "RowError",
+    "detect_format",
+    "load_problems",
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import HiddenTests, Interface, Limits, Problem, Step, TestCase
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
 
 HUB = "openai/gsm8k"
@@ -30,12 +30,12 @@ def load(
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row with `question` and `answer`; raises ValueError that names the key."""
+    """One row with `question` and `answer`; raises RowError that names the key."""
     question, answer = text(row, "question"), text(row, "answer")
     worked, mark, final = answer.rpartition("####")
     value = parse_number(final) if mark else None
     if value is None:
-        raise ValueError(f"answer: expected a number after '####'; got {shorten(answer[-40:])}")
+        raise RowError(f"answer: expected a number after '####'; got {shorten(answer[-40:])}")
     steps = tuple(_step(line) for line in worked.strip().splitlines() if line.strip())
     program = annotated_program(steps, value)
     return Problem(

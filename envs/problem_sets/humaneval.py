@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
-from envs.problem_sets.problem_set import DataError, ProblemSet
+from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import as_list, load_rows, name, read_rows, required_path, shorten, text
 from envs.problem_sets.statement_examples import call_examples
 
@@ -26,7 +26,7 @@ def load(split: str = "test", path: str | Path | None = None, config: str | None
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row of HumanEval or of EvalPlus; raises ValueError that names the key.
+    """One row of HumanEval or of EvalPlus; raises RowError that names the key.
 
     The prompt is both statement and starter code. `test` holds `def check(candidate)`; a row of EvalPlus without
     it holds inputs, which are checked against the reference inside the test.
@@ -80,12 +80,12 @@ _VERIFY_ROOT = "assert abs(poly(*deepcopy(arguments), got)) <= 1e-4"
 
 def _check_against_reference(row: Mapping[str, Any], entry_point: str, reference: str) -> str:
     if "base_input" not in row:
-        raise ValueError("test: expected `def check(candidate)`, or base_input and plus_input of EvalPlus; got neither")
+        raise RowError("test: expected `def check(candidate)`, or base_input and plus_input of EvalPlus; got neither")
     inputs = as_list(row["base_input"], "base_input") + as_list(row.get("plus_input") or [], "plus_input")
     if not inputs or not all(isinstance(arguments, list) for arguments in inputs):
-        raise ValueError(f"base_input: expected lists of arguments, at least one; got {shorten(inputs)}")
+        raise RowError(f"base_input: expected lists of arguments, at least one; got {shorten(inputs)}")
     tolerance = row.get("atol") or 0
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
-        raise ValueError(f"atol: expected a number; got {shorten(tolerance)}")
+        raise RowError(f"atol: expected a number; got {shorten(tolerance)}")
     verify = _VERIFY_ROOT if entry_point == "find_zero" else _VERIFY.format(tolerance=tolerance)
     return _PLUS_TEST.format(reference=reference, entry_point=entry_point, inputs=inputs, verify=verify)

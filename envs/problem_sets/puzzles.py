@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import HiddenTests, Interface, Limits, Problem, TestCase
-from envs.problem_sets.problem_set import DataError, ProblemSet
+from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import (
     Row,
     as_object,
@@ -46,7 +46,7 @@ def load(
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row; raises ValueError that names the key. The predicate is the statement: nothing about it is secret."""
+    """One row; raises RowError that names the key. The predicate is the statement: nothing about it is secret."""
     predicate, header = text(row, "sat"), text(row, "sol_header")
     docstring = text(row, "sol_docstring", "")
     starter = "".join(f"{part}\n" for part in (header, docstring) if part)
@@ -72,9 +72,9 @@ def split_classes(file: Path, split: str) -> frozenset[str]:
     try:
         splits = as_object(parse_json(file.read_bytes(), "split"))
         if split not in splits:
-            raise ValueError(f"split: expected one of {', '.join((*splits, 'all'))}; got {split!r}")
+            raise RowError(f"split: expected one of {', '.join((*splits, 'all'))}; got {split!r}")
         return frozenset(as_texts(splits[split], split))
-    except ValueError as error:
+    except RowError as error:
         raise DataError(f"{file}:1: {error}") from error
 
 
@@ -82,5 +82,5 @@ def _in_classes(row: Row, classes: frozenset[str]) -> bool:
     """Whether a row is of these classes; a row that cannot be read goes on, to be dropped with its reason."""
     try:
         return name(as_object(row.value), "name").partition(":")[0] in classes
-    except ValueError:
+    except RowError:
         return True

@@ -62,8 +62,8 @@ def argument_examples(statement: str) -> tuple[TestCase, ...]:
 
 def _sections(statement: str) -> list[tuple[str, str]]:
     headers = list(_HEADER.finditer(statement))
-    ends = [header.start() for header in headers[1:]] + [len(statement)]
-    return [(header["title"], statement[header.end() : end]) for header, end in zip(headers, ends, strict=True)]
+    ends = [*(header.start() for header in headers[1:]), len(statement)]
+    return [(header["title"], statement[header.end() : end]) for header, end in zip(headers, ends, strict=False)]
 
 
 def _pairs(body: str) -> list[TestCase]:
