@@ -1,0 +1,1 @@
+"""What runs inside the jail; nothing here may import anything from outside this folder."""

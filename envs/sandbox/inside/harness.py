@@ -1,0 +1,227 @@
+"""Runs one program in a child process that has given up everything, and writes down what it returned.
+
+Nothing here decides: the results file holds typed values and the names of exceptions, and a program that forges its
+lines must know the right answers to gain by it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import random
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from .typed_values import ValueTooLargeError, class_name, decode, encode
+
+JOB, RESULTS, CHANNEL = 3, 4, 5
+"""Descriptors of a child: the sealed job, the results file, and the socket to the other process of a remote call."""
+PROGRAM_FILE = "program.py"
+_HEADER = struct.Struct("<II")
+
+
+def pack_job(header: dict[str, Any], source: bytes, cases: list[str]) -> bytes:
+    """Lay out one job: what to do, the program, and one line of typed JSON per case."""
+    head = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join((_HEADER.pack(len(head), len(source)), head, source, "\n".join(cases).encode()))
+
+
+def run_job(modes: dict[str, Callable[[dict[str, Any], bytes, list[bytes]], None]]) -> None:
+    """Read the job and run it in the mode that it names."""
+    size = os.fstat(JOB).st_size
+    job = os.pread(JOB, size, 0)
+    os.close(JOB)
+    n_head, n_source = _HEADER.unpack_from(job)
+    start = _HEADER.size + n_head
+    header = json.loads(job[_HEADER.size : start])
+    cases = job[start + n_source :].split(b"\n") if header.get("cases") else []
+    random.seed(0)
+    modes[header["mode"]](header, job[start : start + n_source], cases)
+
+
+def report(**record: Any) -> None:
+    """Append one record to the results."""
+    write_line(json.dumps(record, separators=(",", ":")))
+
+
+def write_line(text: str) -> None:
+    """Append one line to the results, whole or not at all as far as a reader is concerned."""
+    data = (text + "\n").encode()
+    while data:
+        data = data[os.write(RESULTS, data) :]
+
+
+def describe(error: BaseException, trace: TracebackType | None) -> list[Any]:
+    """Class name of an exception and the last line of the program that it passed through."""
+    line = None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == PROGRAM_FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return [class_name(type(error)), line]
+
+
+def compile_program(source: bytes) -> CodeType | None:
+    """Compile the bytes as they are; report why they do not compile."""
+    try:
+        code = compile(source, PROGRAM_FILE, "exec", dont_inherit=True)
+    except BaseException as error:
+        report(syntax=[class_name(type(error)), getattr(error, "lineno", None)])
+        return None
+    report(compiled=1)
+    return code
+
+
+def new_module(name: str) -> ModuleType:
+    """Make the module in which a program runs, and make it what `import __main__` finds."""
+    module = ModuleType(name)
+    module.__dict__.update(__builtins__=sys.modules["builtins"], __file__=PROGRAM_FILE, __annotations__={})
+    sys.modules[name] = sys.modules["__main__"] = module
+    sys.argv[:] = [PROGRAM_FILE]
+    sys.setrecursionlimit(sys.getrecursionlimit() + _depth())
+    return module
+
+
+def _depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
+def load_program(source: bytes) -> ModuleType | None:
+    """Run the program's top level as an imported module; report why that fails."""
+    code = compile_program(source)
+    if code is None:
+        return None
+    module = new_module("program")
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - in the jail
+    except BaseException as error:
+        report(importing=describe(error, sys.exc_info()[2]))
+        return None
+    return module
+
+
+def find_entry(module: ModuleType, name: str) -> Callable[..., Any]:
+    """Return the function that tests call: a global, or a method of a fresh `Solution`."""
+    namespace = module.__dict__
+    if name in namespace:
+        return namespace[name]  # type: ignore[no-any-return]
+    if isinstance(namespace.get("Solution"), type) and hasattr(namespace["Solution"], name):
+        return getattr(namespace["Solution"](), name)  # type: ignore[no-any-return]
+    raise NameError(f"name {name!r} is not defined")
+
+
+def run_calls(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
+    """Call the entry point once per case and write what it returned."""
+    flush, leave = sys.stdout.flush, os._exit
+    module = load_program(source)
+    if module is not None:
+        for index, case in enumerate(cases):
+            _run_case(module, header["entry"], index, case, header["max_parts"])
+    try:
+        flush()
+    finally:
+        leave(0)
+
+
+def _run_case(module: ModuleType, entry: str, index: int, case: bytes, max_parts: int) -> None:
+    arguments, keywords = decode(case)
+    try:
+        value = find_entry(module, entry)(*arguments, **keywords)
+        text = encode(value, max_parts)
+    except ValueTooLargeError:
+        report(i=index, large=1)
+    except BaseException as error:
+        report(i=index, e=describe(error, sys.exc_info()[2]))
+    else:
+        write_line(f'{{"i":{index},"v":{text}}}')
+
+
+def run_script(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
+    """Run the program as a script on standard input, and end as the interpreter would."""
+    leave = os._exit
+    status = 1
+    try:
+        code = compile_program(source)
+        if code is not None:
+            status = _run_main(code)
+            status = _finish() or status
+    finally:
+        leave(status)
+
+
+def _run_main(code: CodeType) -> int:
+    module = new_module("__main__")
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - in the jail
+    except SystemExit as leaving:
+        status = leaving.code
+        if status is None:
+            return 0
+        return status & 0xFF if isinstance(status, int) else 1
+    except BaseException as error:
+        report(e=describe(error, sys.exc_info()[2]))
+        if sys.excepthook is not sys.__excepthook__:
+            sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _finish() -> int:
+    """Do what ends an interpreter and can be seen: wait for threads, run exit functions, finalise, flush."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    status = _flush()
+    namespace = sys.modules["__main__"].__dict__
+    for name in list(namespace):
+        if not (name.startswith("__") and name.endswith("__")):
+            namespace[name] = None
+    return _flush() or status
+
+
+def _flush() -> int:
+    status = 0
+    for stream in {sys.stdout, sys.__stdout__}:
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            status = 120
+    return status
+
+
+def rehearse() -> None:
+    """Run the harness on a small program, so that a forked child finds its own code path warm."""
+    main, argv, limit = sys.modules["__main__"], list(sys.argv), sys.getrecursionlimit()
+    for descriptor in (JOB, RESULTS):
+        os.dup2(os.memfd_create("rehearsal"), descriptor)
+    source = b"""import math
+class A:
+    pass
+def f(x, *, y=1):
+    return [(x, {x: str(y)}), {1.5, b"b"}, 10**20, None, A()][: x + 5]
+"""
+    header = {"mode": "rehearsal", "entry": "f", "max_parts": 1000, "cases": 1}
+    job = pack_job(header, source, [encode((([1],), {})), encode(((1,), {"y": 2.5}))])
+    os.write(JOB, job)
+    run_job({"rehearsal": _rehearse_calls})
+    os.closerange(JOB, CHANNEL + 1)
+    _flush()
+    del sys.modules["program"]
+    sys.modules["__main__"], sys.argv[:] = main, argv
+    sys.setrecursionlimit(limit)
+
+
+def _rehearse_calls(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
+    module = load_program(source)
+    assert module is not None
+    for index, case in enumerate(cases):
+        _run_case(module, "g" if index else "f", index, case, header["max_parts"])
+        _run_case(module, "f", index, case, header["max_parts"])

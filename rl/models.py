@@ -1,0 +1,135 @@
+"""Load a policy and its tokenizer: `scratch:<size>`, a local folder, or a hub name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+END_OF_TEXT = "<|end|>"
+PADDING = "<|pad|>"
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchSize:
+    """Shape of a Llama-type model that is built here, not downloaded."""
+
+    hidden: int
+    """Width of the residual stream."""
+    layers: int
+    """Transformer blocks."""
+    heads: int
+    """Attention heads per block."""
+    feed_forward: int
+    """Width of the gated feed-forward layer."""
+    vocabulary: int
+    """Entries of the byte-level BPE tokenizer."""
+    positions: int = 1024
+    """Longest sequence."""
+
+
+SCRATCH_SIZES = MappingProxyType(
+    {
+        "nano": ScratchSize(hidden=32, layers=2, heads=2, feed_forward=64, vocabulary=384),
+        "tiny": ScratchSize(hidden=128, layers=2, heads=4, feed_forward=256, vocabulary=640),
+        "small": ScratchSize(hidden=128, layers=4, heads=4, feed_forward=320, vocabulary=768),
+    }
+)
+"""Sizes by name: nano is for tests (30 k parameters), tiny and small learn on two CPU cores (0.4 M and 0.9 M)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A causal language model with the tokenizer that it was made with."""
+
+    model: PreTrainedModel
+    """The network; its state is what a Learner trains."""
+    tokenizer: PreTrainedTokenizerBase
+    """Text to ids and back."""
+
+    @property
+    def end_id(self) -> int:
+        """Id that ends a completion."""
+        return int(self.tokenizer.eos_token_id)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Ids of a text, without special tokens."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids, without special tokens and without tidying of spaces."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that `load_policy` and plain transformers read."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
+    """Build `scratch:<size>` with a tokenizer trained on `texts`, or load a folder or hub name.
+
+    Raises ValueError with one line for an unknown size and for a model that cannot be read.
+    """
+    if name.startswith("scratch:"):
+        return _scratch(name.removeprefix("scratch:"), texts, seed)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"model.name: cannot load {name!r} as a folder or hub name: {reason}") from error
+    if tokenizer.eos_token_id is None:
+        raise ValueError(f"model.name: the tokenizer of {name!r} has no end-of-text token, so completions cannot end")
+    return Policy(model, tokenizer)
+
+
+def _scratch(size_name: str, texts: Iterable[str], seed: int) -> Policy:
+    if size_name not in SCRATCH_SIZES:
+        raise ValueError(f"model.name: expected scratch:{'|'.join(SCRATCH_SIZES)}; got 'scratch:{size_name}'")
+    size = SCRATCH_SIZES[size_name]
+    tokenizer = train_tokenizer(texts, size.vocabulary)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        intermediate_size=size.feed_forward,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        max_position_embeddings=size.positions,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    return Policy(model, tokenizer)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Fit a byte-level BPE tokenizer on texts; any text can be encoded, whatever it was trained on."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT, PADDING],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=PADDING)

@@ -1,0 +1,7 @@
+# group: resource
+# problem: add
+# verdict: timeout
+# must not: wait for a bytecode boundary: the loop is one C call
+# --- program ---
+def add(a, b):
+    return 7 ** (10**9) * 0 + a + b

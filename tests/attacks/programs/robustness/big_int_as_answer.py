@@ -1,0 +1,7 @@
+# group: robustness
+# problem: power
+# verdict: passed
+# must not: fail at four thousand digits
+# --- program ---
+def power(base, exponent):
+    return base**exponent

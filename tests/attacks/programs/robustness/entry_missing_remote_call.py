@@ -1,0 +1,7 @@
+# group: robustness
+# problem: check_square
+# verdict: runtime_error
+# must not: leave the tester waiting
+# --- program ---
+def squared(n):
+    return n * n

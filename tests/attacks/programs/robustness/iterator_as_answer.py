@@ -1,0 +1,7 @@
+# group: robustness
+# problem: reverse_list
+# verdict: wrong_answer
+# must not: be turned into a list by the judge
+# --- program ---
+def reverse_list(xs):
+    return reversed(xs)

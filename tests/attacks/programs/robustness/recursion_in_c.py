@@ -1,0 +1,16 @@
+# group: robustness
+# problem: add
+# verdict: runtime_error | memory_limit
+# must not: be a sandbox_error because the process crashed
+# why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises first
+# --- program ---
+import sys
+
+sys.setrecursionlimit(2**31 - 1)
+
+
+def add(a, b):
+    value = []
+    for _ in range(500_000):
+        value = [value]
+    return len(repr(value))
