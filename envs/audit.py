@@ -214,7 +214,9 @@ def _audit_references(
     ]
     probes = {problem.id: replace(problem, limits=_probe_limits(problem, probe_cpu_s)) for problem in problems}
     requests = [GradeRequest(probes[problem.id], code, problem.hidden_tests) for problem, _, code in jobs]
-    rounds = [grade(requests) for _ in range(repeats)]
+    rounds = [
+        grade([replace(request, program=_run(request.program, i)) for request in requests]) for i in range(repeats)
+    ]
     entries = [
         Entry(problem.id, Finding.NO_REFERENCE, "there is no reference solution")
         for problem in problems
@@ -331,6 +333,11 @@ def _find_overlaps(problems: ProblemSet, evaluation_sets: Sequence[ProblemSet]) 
 
 def _probe_limits(problem: Problem, cpu_s: float) -> Limits:
     return replace(problem.limits, cpu_s=max(cpu_s, problem.limits.cpu_s))
+
+
+def _run(program: str | bytes, index: int) -> str:
+    """The program with a comment that tells its runs apart, so that no cache of verdicts answers for a run."""
+    return f"{program!s}\n# run {index}\n" if index else str(program)
 
 
 def _describe(verdict: Verdict) -> str:

@@ -27,6 +27,10 @@ _STATEMENT_START = re.compile(
     r"continue|global|nonlocal|del|yield|lambda|match|case|print)\b|@|[\w.]+\(|"
     r"[\w.\[\], \t]+(?:[-+*/%&|^]|//|\*\*|<<|>>)?=(?!=)"
 )
+_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
+_ANSWER_MARK = re.compile(r"####|-->|\banswer is\b", re.IGNORECASE)
+_MAX_DIGITS = 300
+"""Longer numbers are noise, and floats end there."""
 _MAX_PARSED = 200_000
 """Longer texts are not parsed here; the sandbox judges them as they are."""
 _MAX_CUTS = 50
@@ -47,6 +51,32 @@ def extract_program(completion: str, problem: Problem) -> str:
     if blocks:
         return _complete(_choose(blocks, problem), problem)
     return _without_prose(text, problem)
+
+
+def extract_answer(completion: str) -> int | float | None:
+    """Take the final number out of a worked solution in words; None where there is none.
+
+    The number after the last `####`, `-->` or `answer is` counts, otherwise the last number of the text.
+    """
+    text = _without_chat_marks(completion)
+    marks = list(_ANSWER_MARK.finditer(text))
+    if marks:
+        number = _NUMBER.search(text, marks[-1].end())
+        return parse_number(number[0]) if number else None
+    numbers = _NUMBER.findall(text)
+    return parse_number(numbers[-1]) if numbers else None
+
+
+def parse_number(text: str) -> int | float | None:
+    """The number that a text consists of, without currency, per cent signs, commas and a final full stop; else None."""
+    cleaned = text.strip().strip("$€£% ").rstrip(".").strip()
+    if len(cleaned) > _MAX_DIGITS or not _NUMBER.fullmatch(cleaned):
+        return None
+    cleaned = cleaned.replace(",", "")
+    if "." not in cleaned:
+        return int(cleaned)
+    number = float(cleaned)
+    return int(number) if number.is_integer() else number
 
 
 def is_valid(program: str) -> bool:

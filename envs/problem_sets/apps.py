@@ -25,7 +25,7 @@ from envs.problem_sets.reading import (
 )
 from envs.problem_sets.statement_examples import argument_examples, stdio_examples
 
-HUB = "codeparrot/apps"
+ORIGIN = "codeparrot/apps"
 LICENCE = "MIT"
 LIMITS = Limits(cpu_s=4.0, memory_mb=1024, output_kb=16 * 1024)
 EXAMPLE_FILE = "{split}_example_tests.jsonl"
@@ -39,7 +39,7 @@ def load(
     `examples` names a JSONL file of example tests by problem id, such as `test_example_tests.jsonl`; one that lies
     beside the data is found. Without it examples come from the statement.
     """
-    location = required_path(path, "apps", HUB)
+    location = required_path(path, "apps", ORIGIN)
     folders = problem_folders(Path(location), split)
     rows = map(_folder_row, folders) if folders else read_rows(location, split, (), config)
     beside = Path(location) / EXAMPLE_FILE.format(split=split)
@@ -88,7 +88,7 @@ def problem(
         source=url or source,
         licence=LICENCE,
         tags=tuple(tag for tag in (text(metadata, "difficulty", ""),) if tag),
-        wrong_programs=_wrong_programs(row),
+        wrong_programs=tuple(whole_program(code, starter) for code in _wrong_programs(row)),
     )
 
 

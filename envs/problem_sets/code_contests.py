@@ -11,7 +11,7 @@ from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, 
 from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import as_list, as_texts, json_field, load_rows, read_rows, required_path, shorten, text
 
-HUB = "deepmind/code_contests"
+ORIGIN = "deepmind/code_contests"
 LICENCE = "CC-BY-4.0"
 PYTHON3 = (3, "PYTHON3")
 """Value of the language column for Python 3: its number, or its name in some copies."""
@@ -21,7 +21,7 @@ def load(
     split: str = "train", path: str | Path | None = None, config: str | None = None, generated_tests: bool = True
 ) -> ProblemSet:
     """Load one split; `generated_tests` says whether the mutated tests count among the hidden ones."""
-    rows = read_rows(required_path(path, "code_contests", HUB), split, (), config)
+    rows = read_rows(required_path(path, "code_contests", ORIGIN), split, (), config)
     return load_rows("code_contests", split, rows, partial(problem, generated_tests=generated_tests), LICENCE)
 
 

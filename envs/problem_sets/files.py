@@ -17,7 +17,7 @@ def load(
     split: str = "train", path: str | Path | None = None, config: str | None = None, strict: bool = True
 ) -> ProblemSet:
     """Load a file, or `split.jsonl` and its like in a folder; a bad row is an error unless `strict` is off."""
-    rows = read_rows(required_path(path, "files", "owner/name"), split, (), config)
+    rows = read_rows(required_path(path, "files", "rows that envs.problem writes"), split, (), config)
     return load_rows("files", split, rows, problem, strict=strict)
 
 

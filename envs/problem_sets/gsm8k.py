@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from envs.extract import parse_number
 from envs.problem import HiddenTests, Interface, Limits, Problem, Step, TestCase
 from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
 
-HUB = "openai/gsm8k"
+ORIGIN = "openai/gsm8k"
 LICENCE = "MIT"
 STARTER = "def solution():\n"
 TOLERANCE = 1e-4
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 _MARK = re.compile(r"<<([^<>=]*)=([^<>]*)>>")
 _ARITHMETIC = re.compile(r"[-+*/(). \d]+")
 
@@ -26,7 +26,9 @@ def load(
     """Load one split; in a folder or on the hub `socratic` chooses the form with sub-questions."""
     files = (f"{split}_socratic.jsonl",) if socratic else ()
     form = config or ("socratic" if socratic else "main")
-    return load_rows("gsm8k", split, read_rows(required_path(path, "gsm8k", HUB), split, files, form), problem, LICENCE)
+    return load_rows(
+        "gsm8k", split, read_rows(required_path(path, "gsm8k", ORIGIN), split, files, form), problem, LICENCE
+    )
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
@@ -53,15 +55,6 @@ def problem(row: Mapping[str, Any]) -> Problem:
         rationale="\n".join(step.text for step in steps),
         steps=steps,
     )
-
-
-def parse_number(given: str) -> int | float | None:
-    """The number that a text consists of, without currency, per cent signs, commas and a final full stop; else None."""
-    cleaned = given.strip().strip("$€£% ").rstrip(".").strip()
-    if not _NUMBER.fullmatch(cleaned) or len(cleaned) > 300:
-        return None
-    number = float(cleaned.replace(",", ""))
-    return int(cleaned.replace(",", "")) if "." not in cleaned else int(number) if number.is_integer() else number
 
 
 def annotated_program(steps: tuple[Step, ...], answer: int | float) -> str | None:

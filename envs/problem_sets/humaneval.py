@@ -11,7 +11,7 @@ from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import as_list, load_rows, name, read_rows, required_path, shorten, text
 from envs.problem_sets.statement_examples import call_examples
 
-HUB = "openai/openai_humaneval"
+ORIGIN = "openai/openai_humaneval"
 LICENCE = "MIT"
 LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 FILES = ("HumanEval.jsonl.gz", "HumanEval.jsonl", "HumanEvalPlus*.jsonl.gz", "HumanEvalPlus*.jsonl")
@@ -21,7 +21,7 @@ def load(split: str = "test", path: str | Path | None = None, config: str | None
     """Load the 164 problems; `path` is a file, a folder, or a hub name. There is one split, `test`."""
     if split != "test":
         raise DataError(f"humaneval: split: expected 'test', the only one; got {split!r}")
-    rows = read_rows(required_path(path, "humaneval", HUB), split, FILES, config)
+    rows = read_rows(required_path(path, "humaneval", ORIGIN), split, FILES, config)
     return load_rows("humaneval", split, rows, problem, LICENCE)
 
 

@@ -22,7 +22,7 @@ from envs.problem_sets.reading import (
     text,
 )
 
-HUB = "KodCode/KodCode-V1"
+ORIGIN = "KodCode/KodCode-V1"
 LICENCE = "CC-BY-NC-4.0"
 LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 SOLUTION_MODULE = "solution"
@@ -33,7 +33,7 @@ def load(
     split: str = "train", path: str | Path | None = None, config: str | None = None, n_examples: int = 1
 ) -> ProblemSet:
     """Load one split; the first `n_examples` test functions are example tests where more than that remain hidden."""
-    rows = read_rows(required_path(path, "kodcode", HUB), split, (), config)
+    rows = read_rows(required_path(path, "kodcode", ORIGIN), split, (), config)
     return load_rows("kodcode", split, rows, partial(problem, n_examples=n_examples), LICENCE)
 
 

@@ -26,7 +26,7 @@ from envs.problem_sets.reading import (
     text,
 )
 
-HUB = "livecodebench/code_generation_lite"
+ORIGIN = "livecodebench/code_generation_lite"
 LICENCE = "CC"
 LIMITS = Limits(cpu_s=6.0, memory_mb=1024, output_kb=16 * 1024)
 FILES = ("test*.jsonl",)
@@ -44,7 +44,7 @@ def load(
     last_date: str = "9999",
 ) -> ProblemSet:
     """Load one file; dates such as `2024-08-01` bound the contests, for a model must not have seen them."""
-    rows = read_rows(required_path(path, "livecodebench", HUB), split, FILES, config)
+    rows = read_rows(required_path(path, "livecodebench", ORIGIN), split, FILES, config)
 
     def convert(row: Mapping[str, Any]) -> Problem:
         date = text(row, "contest_date", "")

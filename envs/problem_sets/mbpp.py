@@ -13,7 +13,7 @@ from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, 
 from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import Row, as_object, load_rows, name, read_rows, required_path, text, texts
 
-HUB = "google-research-datasets/mbpp"
+ORIGIN = "google-research-datasets/mbpp"
 LICENCE = "CC-BY-4.0"
 LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 FILES = ("mbpp.jsonl", "sanitized-mbpp.json")
@@ -28,7 +28,7 @@ def load(
     sanitized: bool = False,
     n_examples: int = 1,
 ) -> ProblemSet:
-    """Load one split by task id; in a folder `sanitized` chooses between the two files.
+    """Load one split by task id; `sanitized` chooses between the two files of a folder or the hub.
 
     The first `n_examples` asserts of a problem are its example tests and the others are hidden. The published figure
     counts a program as right when it passes both.
@@ -36,7 +36,8 @@ def load(
     if split not in SPLITS:
         raise DataError(f"mbpp: split: expected one of {', '.join(SPLITS)}; got {split!r}")
     files = FILES[1:] if sanitized else FILES
-    rows = read_rows(required_path(path, "mbpp", HUB), split, files, config)
+    form = config or ("sanitized" if sanitized else "full")
+    rows = read_rows(required_path(path, "mbpp", ORIGIN), split, files, form)
     chosen = (row for row in rows if _in_split(row, split))
     return load_rows("mbpp", split, chosen, partial(problem, n_examples=n_examples), LICENCE)
 

@@ -21,7 +21,7 @@ from envs.problem_sets.reading import (
     texts,
 )
 
-HUB = "microsoft/P3"
+ORIGIN = "github.com/microsoft/PythonProgrammingPuzzles"
 LICENCE = "MIT"
 LIMITS = Limits(cpu_s=10.0, memory_mb=1024)
 FILES = ("puzzles.json",)
@@ -36,7 +36,7 @@ def load(
     split_file: str | Path | None = None,
 ) -> ProblemSet:
     """Load the puzzles whose class is in `split` of `split_file` (found beside the data); `all` takes every puzzle."""
-    location = Path(required_path(path, "puzzles", HUB))
+    location = Path(required_path(path, "puzzles", ORIGIN))
     rows = read_rows(location, split, FILES, config)
     if split != "all":
         beside = (location if location.is_dir() else location.parent) / "split.json"

@@ -76,10 +76,10 @@ def split_files(folder: Path, split: str, patterns: Iterable[str] = ()) -> list[
     raise DataError(f"{folder}: no file for split {split!r}; expected one of {', '.join((*patterns, *usual))}")
 
 
-def required_path(path: str | Path | None, name: str, hub: str) -> str | Path:
+def required_path(path: str | Path | None, name: str, origin: str) -> str | Path:
     """The path itself; a set that is not bundled has none of its own, and nothing is downloaded unasked."""
     if path is None:
-        raise DataError(f"{name}: expected data.path, a file or folder, or the hub name {hub}; got none")
+        raise DataError(f"{name}: expected data.path, a file, folder or hub name; got none (published as {origin})")
     return path
 
 

@@ -15,14 +15,14 @@ from envs.problem_sets import apps
 from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
 
-HUB = "BAAI/TACO"
+ORIGIN = "BAAI/TACO"
 LICENCE = "Apache-2.0"
 _TAG_KEYS = ("tags", "skill_types")
 
 
 def load(split: str = "train", path: str | Path | None = None, config: str | None = None) -> ProblemSet:
     """Load one split. Rows carry no id, so a problem is named by a hash of its question."""
-    rows = read_rows(required_path(path, "taco", HUB), split, (), config)
+    rows = read_rows(required_path(path, "taco", ORIGIN), split, (), config)
     return load_rows("taco", split, rows, partial(problem, split=split), LICENCE)
 
 

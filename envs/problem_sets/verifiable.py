@@ -28,7 +28,7 @@ from envs.problem_sets.reading import (
 )
 from envs.problem_sets.statement_examples import argument_examples, stdio_examples
 
-HUB = "open-r1/verifiable-coding-problems-python"
+ORIGIN = "open-r1/verifiable-coding-problems-python"
 LIMITS = Limits(cpu_s=5.0, memory_mb=1024, output_kb=16 * 1024)
 _FENCED = re.compile(r"```(?:python|py)?[^\n]*\n(.*?)```", re.DOTALL)
 _CALLED = re.compile(r"assert\s+(?:not\s+)?\(*\s*(?:[a-z]+\()*?([A-Za-z_]\w*)\(")
@@ -41,7 +41,7 @@ def load(
 
     Where neither the set nor the statement gives examples, the first `n_examples` tests are shown, if more remain.
     """
-    rows = read_rows(required_path(path, "verifiable", HUB), split, (), config)
+    rows = read_rows(required_path(path, "verifiable", ORIGIN), split, (), config)
     return load_rows("verifiable", split, rows, partial(problem, n_examples=n_examples))
 
 

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +69,7 @@ def test_gzip_and_json_lists_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "split", "file", "options", "message"),
     [
-        ("humaneval", "test", None, {}, "humaneval: expected data.path"),
+        ("humaneval", "test", None, {}, "humaneval: expected data.path, a file"),
         ("humaneval", "train", "x.jsonl", {}, "humaneval: split: expected 'test'"),
         ("mbpp", "dev", "x.jsonl", {}, "mbpp: split: expected one of prompt"),
         ("nosuch", "train", None, {}, "data.name: expected one of apps"),
@@ -181,3 +184,12 @@ def test_a_converter_s_own_fault_is_not_swallowed() -> None:
 
     with pytest.raises(KeyError):
         load_rows("x", "train", [Row("x", 1, {})], broken)
+
+
+@pytest.mark.slow
+def test_a_hub_name_that_cannot_be_had_is_one_line() -> None:
+    script = "from envs.problem_sets import load_problems; load_problems('humaneval', 'test', 'nobody/nothing-7f3a')"
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    run = subprocess.run([sys.executable, "-c", script], env=offline, capture_output=True, text=True, check=False)
+    last = run.stderr.strip().splitlines()[-1]
+    assert "DataError: nobody/nothing-7f3a: split 'test' cannot be loaded from the hub: " in last
