@@ -104,8 +104,8 @@ class Group:
     """What they attempt."""
     rollouts: tuple[Rollout, ...]
     """The attempts."""
-    verdicts: tuple[Verdict, ...]
-    """One verdict per rollout."""
+    verdicts: tuple[Verdict | None, ...]
+    """One per rollout; None for a text that nobody ran."""
 
     def __post_init__(self) -> None:
         if len(self.rollouts) != len(self.verdicts):

@@ -1,8 +1,8 @@
 """Sample completions from any causal language model of transformers, with the prompt run once per group.
 
-A group's prompt is run through the model once and its key-value cache is shared out to the rows that continue it; rows that have
-ended leave the batch. Each row draws from its own stream of random numbers, so what it samples does not depend on
-which rows share its batch, up to the rounding of the model's arithmetic.
+The key-value cache of a group's prompt is shared out to the rows that continue it; rows that have ended leave the
+batch. Each row draws from its own stream of random numbers, so what it samples does not depend on which rows share its
+batch, up to the rounding of the model's arithmetic.
 """
 
 from __future__ import annotations

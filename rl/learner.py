@@ -55,7 +55,7 @@ class Learner:
         max_grad_norm: float = 1.0,
         micro_batch_tokens: int = 16384,
     ) -> None:
-        """`micro_batch_tokens` bounds rows times length of one pass; it changes memory and speed, never the gradient."""
+        """`micro_batch_tokens` bounds rows times length of one pass: it changes memory and speed, not the gradient."""
         self.accelerator = make_accelerator()
         self.model = model
         self.n_steps = 0
@@ -68,18 +68,29 @@ class Learner:
         )
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
-        """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm.
+        """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm."""
+        losses = self.backward(batch, objective, temperature)
+        grad_norm = self.accelerator.clip_grad_norm_(self.log_probs.parameters(), self.max_grad_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.n_steps += 1
+        return {f"loss/{name}": loss for name, loss in losses.items()} | {"grad_norm": float(grad_norm)}
+
+    def backward(self, batch: Batch, objective: tuple[Term, ...], temperature: float) -> dict[str, float]:
+        """Leave the gradient of the objective over the whole batch in the parameters; returns the loss of each term.
 
         Raises ValueError where a term needs a column that the batch lacks.
         """
         for term in objective:
             if missing := [name for name in term.needs if name not in batch.columns]:
-                raise ValueError(f"term {term.name} needs column {missing[0]}; the batch has {', '.join(batch.columns)}")
+                raise ValueError(
+                    f"term {term.name} needs column {missing[0]}; the batch has {', '.join(batch.columns)}"
+                )
         self.model.train()
+        self.optimizer.zero_grad()
         batch = batch.to(self.accelerator.device)
         denominators = {term.name: self._over_ranks(denominator(term, batch)) for term in objective}
         totals = dict.fromkeys(denominators, 0.0)
-        self.optimizer.zero_grad()
         for micro_batch in micro_batches(batch, rows_in_use(objective, batch), self.micro_batch_tokens):
             log_probs_BT = self.log_probs(micro_batch, temperature)
             losses = {
@@ -88,14 +99,11 @@ class Learner:
             # Data parallel averages gradients over ranks; the denominator has counted every rank already.
             self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
             totals = {name: total + losses[name].item() for name, total in totals.items()}
-        grad_norm = self.accelerator.clip_grad_norm_(self.log_probs.parameters(), self.max_grad_norm)
-        self.optimizer.step()
-        self.schedule.step()
-        self.n_steps += 1
-        return {f"loss/{name}": total for name, total in totals.items()} | {"grad_norm": float(grad_norm)}
+        return totals
 
     def _over_ranks(self, count: torch.Tensor) -> torch.Tensor:
-        return self.accelerator.reduce(count.double(), "sum").clamp(min=1)
+        total: torch.Tensor = self.accelerator.reduce(count.double(), "sum")
+        return total.clamp(min=1)
 
 
 def micro_batches(batch: Batch, rows: torch.Tensor, max_tokens: int) -> Iterator[Batch]:

@@ -19,6 +19,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from envs.errors import UserError
+
 END_OF_TEXT = "<|end|>"
 PADDING = "<|pad|>"
 
@@ -82,7 +84,7 @@ class Policy:
 def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
     """Build `scratch:<size>` with a tokenizer trained on `texts`, or load a folder or hub name.
 
-    Raises ValueError with one line for an unknown size and for a model that cannot be read.
+    Raises UserError for an unknown size and for a model that cannot be read.
     """
     if name.startswith("scratch:"):
         return _scratch(name.removeprefix("scratch:"), texts, seed)
@@ -91,15 +93,15 @@ def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"model.name: cannot load {name!r} as a folder or hub name: {reason}") from error
+        raise UserError(f"model.name: cannot load {name!r} as a folder or hub name: {reason}") from error
     if tokenizer.eos_token_id is None:
-        raise ValueError(f"model.name: the tokenizer of {name!r} has no end-of-text token, so completions cannot end")
+        raise UserError(f"model.name: the tokenizer of {name!r} has no end-of-text token, so completions cannot end")
     return Policy(model, tokenizer)
 
 
 def _scratch(size_name: str, texts: Iterable[str], seed: int) -> Policy:
     if size_name not in SCRATCH_SIZES:
-        raise ValueError(f"model.name: expected scratch:{'|'.join(SCRATCH_SIZES)}; got 'scratch:{size_name}'")
+        raise UserError(f"model.name: expected scratch:{'|'.join(SCRATCH_SIZES)}; got 'scratch:{size_name}'")
     size = SCRATCH_SIZES[size_name]
     tokenizer = train_tokenizer(texts, size.vocabulary)
     config = LlamaConfig(

@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.problem_sets import (
     apps,
+    basics,
     code_contests,
     files,
     gsm8k,
@@ -28,6 +29,7 @@ from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet, Row
 PROBLEM_SETS: Mapping[str, Callable[..., ProblemSet]] = MappingProxyType(
     {
         "apps": apps.load,
+        "basics": basics.load,
         "code_contests": code_contests.load,
         "files": files.load,
         "gsm8k": gsm8k.load,

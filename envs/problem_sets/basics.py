@@ -13,9 +13,11 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
+from envs.problem_sets.problem_set import DataError, ProblemSet, problem_set
 
 SPLITS = ("labelled", "train", "dev", "test")
 """labelled: train compositions with solutions; train: others without; dev and test: compositions held out."""
@@ -153,25 +155,31 @@ _WORDS = (
 )
 
 
-def problems(
-    split: str, size: int | None = None, seed: int = 0, longest_chain: int = LONGEST_CHAIN
-) -> tuple[Problem, ...]:
+def load(
+    split: str,
+    path: str | Path | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    longest_chain: int = LONGEST_CHAIN,
+) -> ProblemSet:
     """Generate `size` distinct problems of a split; the same (split, size, seed, longest_chain) gives the same ones."""
     if split not in SPLITS:
-        raise ValueError(f"basics: split: expected one of {', '.join(SPLITS)}; got {split!r}")
-    if not 1 <= longest_chain <= 3:
-        raise ValueError(f"basics: longest_chain: expected 1, 2 or 3; got {longest_chain}")
+        raise DataError(f"basics: split: expected one of {', '.join(SPLITS)}; got {split!r}")
+    if path is not None:
+        raise DataError(f"basics: data.path: the set is generated and reads no files; got {str(path)!r}")
+    if not 1 <= longest_chain <= LONGEST_CHAIN:
+        raise DataError(f"basics: longest_chain: expected 1 to {LONGEST_CHAIN}; got {longest_chain}")
     rng = random.Random(f"basics {split} {seed} {longest_chain}")
     made: dict[str, Problem] = {}
     wanted = SIZES[split] if size is None else size
     for _ in range(50 * wanted + 1000):
         if len(made) == wanted:
-            return tuple(made.values())
+            return problem_set("basics", split, list(made.values()), licence="MIT")
         chain = _draw_chain(rng, split, longest_chain)
         if chain:
             problem = _make_problem(rng, chain, split)
             made.setdefault(problem.id, problem)
-    raise ValueError(f"basics: size: {split} with chains of {longest_chain} has fewer than {wanted} problems")
+    raise DataError(f"basics: size: {split} with chains of at most {longest_chain} has fewer than {wanted} problems")
 
 
 def split_of(names: Sequence[str]) -> str:

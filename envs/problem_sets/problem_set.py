@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from envs.errors import UserError
 from envs.problem import Problem, problem_to_row
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data file is not what it should be: one line, `file:line: key: what, got, expected`."""
 
 

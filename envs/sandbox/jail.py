@@ -55,17 +55,23 @@ def find_interpreter() -> Interpreter:
     )
 
 
-def zygote_command(level: Level, interpreter: Interpreter) -> list[str]:
-    """The command line that starts a zygote; its socket to the supervisor is standard input."""
+def zygote_command(level: Level, interpreter: Interpreter, connection: int) -> list[str]:
+    """The command line that starts a zygote, whose socket to the supervisor is the descriptor `connection`."""
     if level is Level.L3:
-        return [*_bubblewrap(interpreter), *_python(interpreter, level, "/sandbox", [], [])]
+        return [*_bubblewrap(interpreter), *_python(interpreter, level, connection, "/sandbox", [], [])]
     readable, devices = _landlock_paths(interpreter) if level is Level.L2 else ([], [])
-    return _python(interpreter, level, str(SANDBOX), readable, devices)
+    return _python(interpreter, level, connection, str(SANDBOX), readable, devices)
 
 
 def zygote_environment() -> dict[str, str]:
     """The whole environment of a zygote."""
-    return {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+    return {
+        "PYTHONHASHSEED": "0",
+        "PYTHONIOENCODING": "utf-8:strict",
+        "LC_ALL": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "1",  # every other arena would take 64 MiB of the address space of a program with threads
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def worker_user(level: Level, interpreter: Interpreter) -> int | None:
@@ -80,10 +86,12 @@ def _anybody_can_read(path: str) -> bool:
     return all(os.stat(part).st_mode & stat.S_IXOTH for part in parents)
 
 
-def _python(interpreter: Interpreter, level: Level, root: str, readable: list[str], devices: list[str]) -> list[str]:
+def _python(
+    interpreter: Interpreter, level: Level, connection: int, root: str, readable: list[str], devices: list[str]
+) -> list[str]:
     filter_path = f"{root}/inside/seccomp_{platform.machine()}.bpf"
     start = f"import sys; sys.path.insert(0, {root!r}); from inside import zygote; del sys.path[0]; "
-    start += f"zygote.main({str(level)!r}, {readable!r}, {devices!r}, {filter_path!r})"
+    start += f"zygote.main({str(level)!r}, {connection}, {readable!r}, {devices!r}, {filter_path!r})"
     return [interpreter.executable, "-S", "-s", "-P", "-B", "-X", "utf8", "-c", start]
 
 

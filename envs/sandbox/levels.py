@@ -20,7 +20,7 @@ from envs.problem import Limits
 from envs.sandbox.inside.harness import pack_job
 from envs.sandbox.inside.typed_values import decode, encode
 from envs.sandbox.jail import Level, find_interpreter
-from envs.sandbox.runner import SandboxError, Worker, memory_file
+from envs.sandbox.runner import Jail, SandboxError, memory_file
 
 _LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 
@@ -89,21 +89,21 @@ def probe(level: Level) -> Finding:
 def _try_attacks(level: Level) -> list[str]:
     """Names of the attacks that worked. Raises SandboxError where the level cannot even be entered."""
     interpreter = find_interpreter()
-    worker = Worker(level, interpreter)
+    jail = Jail(level, interpreter)
     try:
         if level is Level.L1:
             return []  # nothing is promised, so nothing is tried: the attacks would hit this process
         with _targets() as targets:
             arguments = [*targets, [hidden for hidden in interpreter.hidden if os.listdir(hidden)]]
             source = (Path(__file__).parent / "attacks.py").read_bytes()
-            header = {"mode": "call", "entry": "attack", "cases": 1, "max_parts": 1 << 16}
-            job = memory_file(pack_job(header, source, [encode((arguments, {}))]))
+            header = {"mode": "call", "cases": 1, "max_parts": 1 << 16}
+            job = memory_file(pack_job(header, source, [encode(("attack", arguments, {}))]))
             try:
-                ended = worker.run(job, _LIMITS)
+                ended = jail.run(job, _LIMITS)
             finally:
                 os.close(job)
     finally:
-        worker.close()
+        jail.close()
     records = [json.loads(line) for line in ended.results.splitlines()]
     if not records or "v" not in records[-1]:
         raise SandboxError(f"the probe did not finish: {ended.results.decode(errors='replace').strip() or ended}")

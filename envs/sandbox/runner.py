@@ -115,8 +115,8 @@ class Run:
         else:
             raise SandboxError("the zygote died")
 
-    def watch(self) -> None:
-        """Stop the program if it has used up a limit."""
+    def watch(self, waited: float) -> None:
+        """Stop the program if it has used up a limit; `waited` is how long it, or its partner, had no processor."""
         now = time.monotonic()
         if self.answer is not None or self.killed is not None:
             return
@@ -127,8 +127,8 @@ class Run:
         wall = now - self.started
         if _cpu_time(self.pid) > self.limits.cpu_s:
             self.kill(Killed.CPU)
-        elif wall > self.limits.wall_s and wall - _longest_wait(self.pid) > self.limits.wall_s:
-            self.kill(Killed.WALL)  # time spent waiting for a busy machine does not count as sleep
+        elif wall - waited > self.limits.wall_s:
+            self.kill(Killed.WALL)
         elif _threads(self.pid) > MAX_PROCESSES:
             self.kill(Killed.THREADS)
 
@@ -181,18 +181,18 @@ class Worker:
     def __init__(self, level: Level, interpreter: Interpreter) -> None:
         """Start a zygote; raises SandboxError with the reason where that fails."""
         self.level = level
-        self.hang_up: int | None = None
         self.zygote = -1
         self.socket, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.no_input = os.open(os.devnull, os.O_RDONLY)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.errors = os.memfd_create("errors")
         try:
-            command = zygote_command(level, interpreter)
+            command = zygote_command(level, interpreter, inner.fileno())
             user = worker_user(level, interpreter)
             self.process = subprocess.Popen(
                 command,
-                stdin=inner.fileno(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[inner.fileno()],
                 stdout=subprocess.DEVNULL,
                 stderr=self.errors,
                 env=zygote_environment(),
@@ -228,11 +228,6 @@ class Worker:
         os.ftruncate(self.errors, 0)
         self.zygote = os.pidfd_open(pid)
         self.base_memory = _address_space(pid)
-
-    def run(self, job: int, limits: Limits, given: int | None = None) -> Ended:
-        """Run one job (a sealed file) to its end, with the file `given` as standard input."""
-        (ended,) = watch_together([Run(self, limits, job, given, None)], self.hang_up)
-        return ended
 
     def send(self, order: bytes, descriptors: Sequence[int]) -> None:
         """Give the zygote an order."""
@@ -280,7 +275,55 @@ _CREDENTIALS = struct.Struct("iII")
 _CREDENTIALS_ROOM = socket.CMSG_SPACE(_CREDENTIALS.size)
 
 
-def watch_together(runs: list[Run], hang_up: int | None = None) -> list[Ended]:
+class Jail:
+    """The workers of one supervisor: one for programs, and one, started when it is first needed, for test scripts."""
+
+    def __init__(self, level: Level, interpreter: Interpreter, hang_up: int | None = None) -> None:
+        """Start the worker for programs. `hang_up` is the socket of those who wait: when it closes, runs end."""
+        self.level, self.interpreter, self.hang_up = level, interpreter, hang_up
+        self.programs = Worker(level, interpreter)
+        self.tests: Worker | None = None
+
+    def run(self, job: int, limits: Limits, given: int | None = None) -> Ended:
+        """Run one job (a sealed file) to its end, with the file `given` as standard input."""
+        (ended,) = _watch([Run(self.programs, limits, job, given, None)], self.hang_up)
+        return ended
+
+    def run_test(self, job: int, limits: Limits) -> Ended:
+        """Run code of the data set on plain values."""
+        (ended,) = _watch([Run(self._tester(), limits, job, None, None)], self.hang_up)
+        return ended
+
+    def run_pair(self, program: int, test: int, limits: Limits) -> tuple[Ended, Ended]:
+        """Run a program and the tests that call it in two processes with a socket between them."""
+        ends = socket.socketpair()
+        runs: list[Run] = []
+        try:
+            runs.append(Run(self.programs, limits, program, None, ends[0].fileno()))
+            runs.append(Run(self._tester(), limits, test, None, ends[1].fileno()))
+        except SandboxError:
+            for run in runs:
+                run.close()
+            raise
+        finally:
+            for end in ends:
+                end.close()
+        ended_program, ended_test = _watch(runs, self.hang_up)
+        return ended_program, ended_test
+
+    def _tester(self) -> Worker:
+        if self.tests is None:
+            self.tests = Worker(self.level, self.interpreter)
+        return self.tests
+
+    def close(self) -> None:
+        """End the workers and everything below them."""
+        self.programs.close()
+        if self.tests is not None:
+            self.tests.close()
+
+
+def _watch(runs: list[Run], hang_up: int | None) -> list[Ended]:
     """Watch processes until all have ended; when one is stopped or fails, so are the others.
 
     `hang_up` is a socket whose other side wants the results; raises Abandoned when it closes.
@@ -307,8 +350,10 @@ def watch_together(runs: list[Run], hang_up: int | None = None) -> list[Ended]:
 
 
 def _enforce(runs: list[Run]) -> None:
+    late = any(run.pid and time.monotonic() - run.started > run.limits.wall_s for run in runs)
+    waited = sum(longest_wait(run.pid) for run in runs) if late else 0.0  # a busy machine is no sleep
     for run in runs:
-        run.watch()
+        run.watch(waited)
     stopped = next((run.killed for run in runs if run.killed is not None), None)
     if stopped is not None:
         for run in runs:
@@ -324,7 +369,7 @@ def _cpu_time(pid: int) -> float:
         return 0.0
 
 
-def _longest_wait(pid: int) -> float:
+def longest_wait(pid: int) -> float:
     """Seconds that one of its threads, at most, was ready to run and had no processor."""
     longest = 0.0
     with contextlib.suppress(OSError, IndexError):

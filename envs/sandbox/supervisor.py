@@ -15,7 +15,7 @@ from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, 
 from envs.sandbox.inside.typed_values import decode, encode
 from envs.sandbox.jail import Level, find_interpreter
 from envs.sandbox.judge import judge
-from envs.sandbox.runner import Abandoned, SandboxError, Worker
+from envs.sandbox.runner import Abandoned, Jail, SandboxError
 from envs.verdict import Failure, Integrity, Outcome, Verdict
 
 _FRAME = struct.Struct("<II")
@@ -125,23 +125,23 @@ def could_not_tell(n_tests: int, level: str, reason: str) -> Verdict:
 
 
 class Supervisor:
-    """Answers requests one after another with its worker, which is replaced when it dies."""
+    """Answers requests one after another with its jail, which is replaced when it dies."""
 
     def __init__(self, level: Level, hang_up: int) -> None:
         """`hang_up` is the socket to the Grader: a program that nobody waits for is stopped."""
         self.level, self.hang_up = level, hang_up
         self.interpreter = find_interpreter()
-        self.worker: Worker | None = None
+        self.jail: Jail | None = None
         self.specifications: dict[str, tuple[Problem, tuple[TestCase, ...], bool]] = {}
 
     def answer(self, header: dict[str, Any], program: bytes) -> dict[str, Any]:
         """Grade one program; returns the verdict's row with a digest of what the program gave."""
         problem, cases, explain = self._specification(header)
         try:
-            if self.worker is None:
+            if self.jail is None:
                 self.start()
-            assert self.worker is not None
-            evidence = judge(problem, cases, program, self.worker.run, explain)
+            assert self.jail is not None
+            evidence = judge(problem, cases, program, self.jail, explain)
         except (SandboxError, OSError) as error:
             self.close()
             return {"verdict": verdict_to_row(could_not_tell(len(cases), self.level, str(error)))}
@@ -156,15 +156,14 @@ class Supervisor:
         return self.specifications[key]
 
     def start(self) -> None:
-        """Start the worker."""
-        self.worker = Worker(self.level, self.interpreter)
-        self.worker.hang_up = self.hang_up
+        """Start the jail."""
+        self.jail = Jail(self.level, self.interpreter, self.hang_up)
 
     def close(self) -> None:
-        """End the worker."""
-        worker, self.worker = self.worker, None
-        if worker is not None:
-            worker.close()
+        """End the jail."""
+        jail, self.jail = self.jail, None
+        if jail is not None:
+            jail.close()
 
 
 def main(level: str) -> None:

@@ -35,7 +35,7 @@ def require_level(level: str) -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_program_is_judged_right_and_nothing_is_touched(level):
     require_level(level)
-    assert faults_of_corpus(level) == []
+    expect_none(faults_of_corpus(level))
 
 
 @pytest.mark.slow
@@ -49,7 +49,8 @@ def test_an_ordinary_user_is_served_as_well(level):
         environment = {"PATH": "/usr/bin:/bin", "HOME": f"{folder}/home", "PYTHONPATH": name, "LC_ALL": "C.UTF-8"}
         command = [*as_nobody(), python_for_everybody(folder), "-P", "-m", "tests.attacks.run_corpus", level]
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
-    assert (run.returncode, run.stdout.splitlines()) == (0, ["no fault"]), run.stderr[-4000:]
+    expect_none([line for line in run.stdout.splitlines() if line != "no fault"])
+    assert run.returncode == 0, run.stderr[-4000:]
 
 
 @pytest.mark.slow
@@ -79,11 +80,11 @@ def test_the_same_program_gets_the_same_verdict_each_time(level):
     require_level(level)
     problem = load_problems()["is_even"]
     program = (
-        "import random\n\n\ndef is_even(n):\n    return [n % 2 == 0, None][(hash('%s') + random.randrange(2)) % 2]\n"
+        "import random\n\n\ndef is_even(n):\n    return [n % 2 == 0, None][(hash('WORD') + random.randrange(2)) % 2]\n"
     )
     with grader_at(level) as grader:
         for word in ("alpha", "beta", "gamma", "delta"):
-            copies = [f"{program % word}# copy {index}\n" for index in range(6)]
+            copies = [f"{program.replace('WORD', word)}# copy {index}\n" for index in range(6)]
             verdicts = grader.grade([GradeRequest(problem, copy, problem.hidden_tests) for copy in copies])
             assert len({verdict.outcome for verdict in verdicts}) == 1
 
@@ -107,6 +108,12 @@ def test_the_real_grader_is_not_fooled_by_what_fools_a_weak_one(level):
         assert [verdict.passed for verdict in grader.grade(attack.request for attack in attacks)] == [False] * len(
             attacks
         )
+
+
+def expect_none(faults: list[str]) -> None:
+    """Fail with one fault a line."""
+    if faults:
+        pytest.fail(f"{len(faults)} faults:\n" + "\n".join(faults), pytrace=False)
 
 
 def weakly_passes(folder: Path, request: GradeRequest) -> bool:
@@ -150,9 +157,14 @@ def copy_for_everybody(folder: Path) -> Path:
 
 def python_for_everybody(folder: Path) -> str:
     """A Python of at least 3.11 that an ordinary user may run, or a skip."""
-    for candidate in (sys.executable, os.path.realpath(sys.executable), "/usr/bin/python3", "/usr/local/bin/python3"):
-        check = [*as_nobody(), candidate, "-I", "-c", "import sys, json, ctypes; sys.exit(sys.version_info < (3, 11))"]
-        if subprocess.run(check, cwd=folder, capture_output=True).returncode == 0:
+    check = (
+        "import sys, json, ctypes, os; sys.exit(sys.version_info < (3, 11) or not os.access(sys.executable, os.X_OK))"
+    )
+    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        if (
+            subprocess.run([*as_nobody(), candidate, "-I", "-c", check], cwd=folder, capture_output=True).returncode
+            == 0
+        ):
             return candidate
     pytest.skip("no Python of 3.11 or later that an ordinary user may run")
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import json
+import mmap
 import os
 import random
+import re
 import struct
 import sys
 import threading
@@ -23,6 +25,9 @@ JOB, RESULTS, CHANNEL = 3, 4, 5
 """Descriptors of a child: the sealed job, the results file, and the socket to the other process of a remote call."""
 PROGRAM_FILE = "program.py"
 _HEADER = struct.Struct("<II")
+_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=]")
+_ballast = mmap.mmap(-1, 4 << 20)
+"""Address space, never touched, that is given up when memory runs out, so that the harness can still say so."""
 
 
 def pack_job(header: dict[str, Any], source: bytes, cases: list[str]) -> bytes:
@@ -69,12 +74,22 @@ def describe(error: BaseException, trace: TracebackType | None) -> list[Any]:
 def compile_program(source: bytes) -> CodeType | None:
     """Compile the bytes as they are; report why they do not compile."""
     try:
+        _check_encoding(source)
         code = compile(source, PROGRAM_FILE, "exec", dont_inherit=True)
     except BaseException as error:
         report(syntax=[class_name(type(error)), getattr(error, "lineno", None)])
         return None
     report(compiled=1)
     return code
+
+
+def _check_encoding(source: bytes) -> None:
+    """Refuse what a file of source may not hold: `compile` lets bytes pass in comments that are no UTF-8."""
+    try:
+        source.decode()
+    except UnicodeDecodeError as error:
+        if not any(_CODING.match(line) for line in source.split(b"\n", 2)[:2]):
+            raise SyntaxError(str(error)) from None
 
 
 def new_module(name: str) -> ModuleType:
@@ -119,20 +134,28 @@ def find_entry(module: ModuleType, name: str) -> Callable[..., Any]:
 
 
 def run_calls(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
-    """Call the entry point once per case and write what it returned."""
+    """Make one call per case (name, arguments, keywords) and write what it returned."""
     flush, leave = sys.stdout.flush, os._exit
     module = load_program(source)
     if module is not None:
         for index, case in enumerate(cases):
-            _run_case(module, header["entry"], index, case, header["max_parts"])
+            _run_case_in_any_memory(module, index, case, header["max_parts"])
     try:
         flush()
     finally:
         leave(0)
 
 
-def _run_case(module: ModuleType, entry: str, index: int, case: bytes, max_parts: int) -> None:
-    arguments, keywords = decode(case)
+def _run_case_in_any_memory(module: ModuleType, index: int, case: bytes, max_parts: int) -> None:
+    try:
+        _run_case(module, index, case, max_parts)
+    except MemoryError:  # there was none left even to say so
+        _ballast.close()
+        report(i=index, e=["MemoryError", None])
+
+
+def _run_case(module: ModuleType, index: int, case: bytes, max_parts: int) -> None:
+    entry, arguments, keywords = decode(case)
     try:
         value = find_entry(module, entry)(*arguments, **keywords)
         text = encode(value, max_parts)
@@ -178,23 +201,21 @@ def _finish() -> int:
     """Do what ends an interpreter and can be seen: wait for threads, run exit functions, finalise, flush."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    status = _flush()
+    status = _flush(sys.stdout)
     namespace = sys.modules["__main__"].__dict__
     for name in list(namespace):
         if not (name.startswith("__") and name.endswith("__")):
             namespace[name] = None
-    return _flush() or status
+    return _flush(sys.__stdout__) or status
 
 
-def _flush() -> int:
-    status = 0
-    for stream in {sys.stdout, sys.__stdout__}:
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except BaseException:
-            status = 120
-    return status
+def _flush(stream: Any) -> int:
+    try:
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except BaseException:
+        return 120
+    return 0
 
 
 def rehearse() -> None:
@@ -208,12 +229,12 @@ class A:
 def f(x, *, y=1):
     return [(x, {x: str(y)}), {1.5, b"b"}, 10**20, None, A()][: x + 5]
 """
-    header = {"mode": "rehearsal", "entry": "f", "max_parts": 1000, "cases": 1}
-    job = pack_job(header, source, [encode((([1],), {})), encode(((1,), {"y": 2.5}))])
+    header = {"mode": "rehearsal", "max_parts": 1000, "cases": 1}
+    job = pack_job(header, source, [encode(("f", [1], {})), encode(("f", [1], {"y": 2.5})), encode(("g", [], {}))])
     os.write(JOB, job)
     run_job({"rehearsal": _rehearse_calls})
     os.closerange(JOB, CHANNEL + 1)
-    _flush()
+    _flush(sys.stdout)
     del sys.modules["program"]
     sys.modules["__main__"], sys.argv[:] = main, argv
     sys.setrecursionlimit(limit)
@@ -223,5 +244,4 @@ def _rehearse_calls(header: dict[str, Any], source: bytes, cases: list[bytes]) -
     module = load_program(source)
     assert module is not None
     for index, case in enumerate(cases):
-        _run_case(module, "g" if index else "f", index, case, header["max_parts"])
-        _run_case(module, "f", index, case, header["max_parts"])
+        _run_case(module, index, case, header["max_parts"])

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import confine, harness
+from . import confine, harness, remote
 
 ORDER = struct.Struct("<QQQi")
 """A message to the zygote: bytes of address space, CPU seconds, bytes of a file, processes (-1 for no limit)."""
@@ -29,6 +29,10 @@ BORN, READY, FAILED = b"B", b"R", b"E"
 MODES: dict[str, Callable[[dict[str, Any], bytes, list[bytes]], None]] = {
     "call": harness.run_calls,
     "script": harness.run_script,
+    "serve": remote.serve,
+    "test": remote.run_tests,
+    "together": remote.run_together,
+    "predicate": remote.run_predicate,
 }
 
 _SOCKET, _SPARE = confine.FIRST_OWN_DESCRIPTOR, 30
@@ -56,11 +60,10 @@ class Birth:
     """The zygote itself, to come back to its process namespace (L3)."""
 
 
-def main(level: str, readable: list[str], devices: list[str], seccomp_path: str) -> None:
-    """Prepare, say that the worker is ready, and fork until the supervisor hangs up."""
-    os.dup2(0, _SOCKET)
+def main(level: str, connection: int, readable: list[str], devices: list[str], seccomp_path: str) -> None:
+    """Prepare, say that the worker is ready, and fork until the supervisor at descriptor `connection` hangs up."""
+    os.dup2(connection, _SOCKET)
     supervisor = socket.socket(fileno=_SOCKET)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.closerange(3, _SOCKET)
     try:
         _warm_up()
@@ -69,6 +72,7 @@ def main(level: str, readable: list[str], devices: list[str], seccomp_path: str)
     except (confine.ConfinementError, OSError, ImportError) as error:
         supervisor.send(FAILED + str(error).encode())
         return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # programs write what they like there, and nobody reads it
     birth = Birth(level, supervisor, restrict, own_pidfd)
     gc.collect()
     gc.freeze()

@@ -11,8 +11,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def add(a, b):
     number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
-    pairs = (ctypes.c_int * 2)()
-    pair_number = {"x86_64": 53, "aarch64": 199}[platform.machine()]
-    if libc.syscall(number, 2, 1, 0) < 0 and libc.syscall(pair_number, 1, 1, 0, pairs) < 0:
+    if libc.syscall(number, 2, 1, 0) < 0 and libc.syscall(number, 1, 1, 0) < 0:
         raise PermissionError("no socket could be opened")
     return a + b

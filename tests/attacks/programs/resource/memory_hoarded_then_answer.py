@@ -1,8 +1,8 @@
 # group: resource
 # problem: add_small
-# verdict: passed | memory_limit
+# verdict: passed | memory_limit | runtime_error
 # must not: be a sandbox_error because the child has no memory left to write its answer
-# why open: the answers are right, but whether a starved child still manages to hand them over depends on what it must allocate
+# why open: the answers are right, but a child that starved itself may be unable to hand them over, or even to say what it lacked
 # --- program ---
 hoard = []
 size = 1 << 24

@@ -1,8 +1,8 @@
 # group: robustness
-# problem: add
-# verdict: runtime_error | memory_limit
+# problem: add_small
+# verdict: runtime_error | memory_limit | wrong_answer
 # must not: be a sandbox_error because the process crashed
-# why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises first
+# why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises, or the stack is large enough
 # --- program ---
 import sys
 
@@ -11,6 +11,6 @@ sys.setrecursionlimit(2**31 - 1)
 
 def add(a, b):
     value = []
-    for _ in range(500_000):
+    for _ in range(100_000):
         value = [value]
     return len(repr(value))

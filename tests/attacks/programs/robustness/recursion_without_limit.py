@@ -1,8 +1,8 @@
 # group: robustness
 # problem: add_small
-# verdict: runtime_error | memory_limit
+# verdict: runtime_error | memory_limit | timeout
 # must not: be a sandbox_error because the process crashed
-# why open: frames without end use up the stack, which is a crash, or the memory limit
+# why open: frames without end use up the stack, the memory, or the time in which a million frames are unwound
 # --- program ---
 import sys
 

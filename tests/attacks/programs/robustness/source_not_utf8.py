@@ -3,6 +3,8 @@
 # verdict: compile_error
 # must not: be a sandbox_error, or crash the judge that reads the source
 # --- program ---
-# café
+NAME = 'café'
+
+
 def add(a, b):
     return a + b

@@ -4,4 +4,4 @@
 # must not: be a sandbox_error, or crash the judge that reads the source
 # --- program ---
 a, b = map(int, input().split())
-print(a + b)  # ÿþ
+print(a + b, end='ÿþ')

@@ -4,4 +4,4 @@
 # must not: be a sandbox_error
 # --- program ---
 a, b = map(int, input().split())
-print("\udcff", a + b)
+print("\ud800", a + b)

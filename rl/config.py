@@ -1,0 +1,270 @@
+"""Configuration of a run: pydantic models, read from TOML and from `--key.path value`, with errors of one line.
+
+Precedence: defaults, then the file, then the command line. Unknown keys fail with the nearest known name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from envs.errors import UserError
+
+CONFIGS = Path(__file__).parent / "configs"
+"""Experiments that come with the package."""
+
+
+class Section(BaseModel):
+    """Base of every section: no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class ModelSection(Section):
+    """The policy."""
+
+    name: str = "scratch:tiny"
+    """`scratch:nano|tiny|small` builds a model here; otherwise a local folder or a hub name of transformers."""
+
+
+class DataSection(Section):
+    """The problems."""
+
+    name: str = "basics"
+    """A problem set, such as `basics`, `mbpp`, `files`; `auto` detects the format of `path`."""
+    path: Path | None = None
+    """Local file or folder of the set; generated sets have none."""
+    labelled: str = "labelled"
+    """Split whose reference solutions the warm start imitates."""
+    train: str = "train"
+    """Split to reinforce on; its solutions are never used."""
+    dev: str = "dev"
+    """Split that decides when to stop."""
+    test: str = "test"
+    """Split for the evaluation before and after."""
+    dev_size: int = Field(default=100, ge=1)
+    """Problems of `dev` that are used."""
+    test_size: int = Field(default=300, ge=1)
+    """Problems of `test` that are used."""
+
+
+class GradersSection(Section):
+    """The processes that run programs."""
+
+    workers: int | None = Field(default=None, ge=1)
+    """Worker processes; by default one per core."""
+    min_isolation: Literal["L1", "L2", "L3"] = "L2"
+    """Weakest jail that is accepted; L1 has no kernel protection and is only for programs you trust."""
+
+
+class SamplingSection(Section):
+    """How the policy writes."""
+
+    n: int = Field(default=8, ge=1)
+    """Programs per problem and round."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Temperature of rollouts; the loss uses the same."""
+    max_new_tokens: int = Field(default=96, ge=1)
+    """Longest completion, in tokens."""
+
+
+class WarmStartSection(Section):
+    """Imitation of reference solutions before anything else."""
+
+    rounds: int = Field(default=400, ge=0)
+    """Most rounds of one optimizer step each; 0 skips the warm start."""
+    problems_per_round: int = Field(default=64, ge=1)
+    """Problems whose solutions make one step."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Step size of AdamW."""
+    stop_above: float = Field(default=0.35, ge=0, le=1)
+    """Stop once the dev pass rate exceeds this, so that reinforcement has room and signal."""
+    evaluate_every: int = Field(default=25, ge=1)
+    """Rounds between looks at the dev pass rate."""
+
+
+class ReinforceSection(Section):
+    """Policy gradient from unit tests."""
+
+    rounds: int = Field(default=60, ge=0)
+    """Rounds of one collection and one optimizer step each."""
+    problems_per_round: int = Field(default=32, ge=1)
+    """Problems per round."""
+    learning_rate: float = Field(default=3e-4, gt=0)
+    """Step size of AdamW."""
+    reward: Literal["binary", "fraction_passed", "four_level"] = "binary"
+    """What a verdict is worth."""
+    evaluate_every: int = Field(default=20, ge=1)
+    """Rounds between looks at the dev pass rate."""
+
+
+class LearnerSection(Section):
+    """What every optimizer step shares."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    warmup_steps: int = Field(default=10, ge=0)
+    """Steps over which the learning rate rises to its value."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    micro_batch_tokens: int = Field(default=2048, ge=1)
+    """Padded tokens of one forward pass; changes memory and speed, never the gradient."""
+
+
+class EvaluationSection(Section):
+    """How pass rates are measured."""
+
+    n: int = Field(default=4, ge=1)
+    """Programs per problem."""
+    temperature: float = Field(default=0.8, ge=0)
+    """Sampling temperature; 0 is greedy."""
+    ks: tuple[int, ...] = (1, 4)
+    """k of each pass@k; none may exceed n."""
+
+
+class RunConfig(Section):
+    """One experiment."""
+
+    recipe: str = "grpo"
+    """Learning recipe."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the weights, the draws and the samples."""
+    folder: Path = Path("runs/latest")
+    """Where the run is written; must not hold a run already."""
+    model: ModelSection = ModelSection()
+    data: DataSection = DataSection()
+    graders: GradersSection = GradersSection()
+    sampling: SamplingSection = SamplingSection()
+    warm_start: WarmStartSection = WarmStartSection()
+    reinforce: ReinforceSection = ReinforceSection()
+    learner: LearnerSection = LearnerSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a config file, apply `--key.path value` overrides, validate; raises UserError of one line."""
+    text = _read(path) if path else ""
+    values = _parse_toml(text, path)
+    from_command_line = _apply(values, overrides)
+    try:
+        config = RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(error, path, text, from_command_line)) from None
+    _refuse_contradictions(config)
+    return config
+
+
+def keys(section: type[BaseModel] = RunConfig, prefix: str = "") -> list[tuple[str, Any, str]]:
+    """Every key of a config as (dotted name, default, meaning), in the order of definition."""
+    found: list[tuple[str, Any, str]] = []
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            found += keys(type(field.default), f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, field.default, field.description or ""))
+    return found
+
+
+def _refuse_contradictions(config: RunConfig) -> None:
+    if max(config.evaluation.ks) > config.evaluation.n:
+        raise UserError(
+            f"evaluation.ks: pass@{max(config.evaluation.ks)} needs at least as many programs per problem; "
+            f"got evaluation.n = {config.evaluation.n}"
+        )
+    if config.recipe == "grpo" and config.sampling.n < 2:
+        raise UserError(
+            "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = ", ".join(sorted(config.stem for config in CONFIGS.glob("*.toml")))
+        raise UserError(f"{path}: no such file; expected a TOML config (shipped with rl-train: {known})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read this config: {error}") from None
+
+
+def _parse_toml(text: str, path: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[str]) -> set[str]:
+    """Set `--key.path value` pairs in `values`; returns the dotted names that were set."""
+    names: set[str] = set()
+    words = list(overrides)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            raise UserError(f"{word}: expected --key.path value; a config file goes before the keys")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not words:
+                raise UserError(f"--{name}: expected a value after it; got nothing")
+            value = words.pop(0)
+        section = values
+        *parents, last = name.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise UserError(f"--{name}: {parent} is a value, not a section")
+        section[last] = _value(value)
+        names.add(name)
+    return names
+
+
+def _value(text: str) -> Any:
+    """A list is written as in TOML; everything else stays text, which pydantic turns into the key's type."""
+    if not text.startswith("["):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ValidationError, path: Path | None, text: str, from_command_line: set[str]) -> str:
+    """The first error as `where: key: what, got, expected`."""
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"]]
+    name = ".".join(parts)
+    if name in from_command_line or not path:
+        where = f"--{name}"
+    else:
+        where = f"{path}:{_line_of(text, parts)}: {name}"
+    if first["type"] == "extra_forbidden":
+        known = [key for key, _, _ in keys()]
+        known += sorted({key.rpartition(".")[0] for key in known if "." in key})
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or [
+            key for key in known if key.rpartition(".")[2] == parts[-1]
+        ]
+        hint = f"; did you mean {near[0]}?" if near else "; `rl-train run --help` lists the keys"
+        return f"{where}: unknown key{hint}"
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{where}: expected {expected}; got {first['input']!r}"
+
+
+def _line_of(text: str, parts: Sequence[str]) -> int:
+    """Line on which a key of a TOML file is set; the line of the nearest table where the key cannot be found."""
+    table, best = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = header[1].replace(" ", "").replace('"', "")
+            if ".".join(parts).startswith(table):
+                best = number
+        elif key := re.match(r"""\s*["']?([\w.\-]+)["']?\s*=""", line):
+            full = f"{table}.{key[1]}" if table else key[1]
+            if full == ".".join(parts[: full.count(".") + 1]):
+                return number
+    return best

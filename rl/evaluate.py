@@ -1,0 +1,81 @@
+"""evaluate: how often a policy solves problems, as unbiased pass@k with a bootstrap interval over problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.passk import pass_at_k
+from envs.problem import Problem
+from envs.rollout import Group
+from envs.verdict import Outcome
+from rl.collect import Grade, collect
+from rl.write import Write
+
+N_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over problems with its 95 % interval."""
+
+    mean: float
+    """Average over problems."""
+    low: float
+    """2.5 % quantile of the bootstrap over problems."""
+    high: float
+    """97.5 % quantile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a policy did on a list of problems."""
+
+    n_problems: int
+    """Problems with at least one program that could be judged."""
+    n_programs: int
+    """Programs judged; those with a sandbox_error are left out."""
+    pass_at: Mapping[int, Estimate]
+    """pass@k by k."""
+    outcomes: Mapping[str, int]
+    """Number of programs by outcome, sandbox errors included."""
+
+    @property
+    def pass_at_1(self) -> float:
+        """Chance that one program is right."""
+        return self.pass_at[1].mean
+
+
+def evaluate(problems: Sequence[Problem], write: Write, grade: Grade, ks: Sequence[int] = (1,)) -> Evaluation:
+    """Write and grade programs for each problem by its hidden tests; `write` must give at least max(ks) per problem."""
+    return evaluation_of(list(collect(problems, write, grade)), ks)
+
+
+def evaluation_of(groups: Sequence[Group], ks: Sequence[int]) -> Evaluation:
+    """pass@k over graded groups. A program with a sandbox_error counts as not written."""
+    outcomes = Counter(str(verdict.outcome) for group in groups for verdict in group.verdicts if verdict is not None)
+    counts = []
+    for group in groups:
+        known = [v for v in group.verdicts if v is not None and v.outcome is not Outcome.SANDBOX_ERROR]
+        if known:
+            counts.append((len(known), sum(v.passed for v in known)))
+    if not counts:
+        raise RuntimeError(f"no program could be judged; outcomes: {dict(outcomes)}")
+    return Evaluation(
+        n_problems=len(counts),
+        n_programs=sum(n for n, _ in counts),
+        pass_at={k: _estimate([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in ks},
+        outcomes=dict(sorted(outcomes.items())),
+    )
+
+
+def _estimate(values: Sequence[float]) -> Estimate:
+    if not values:
+        raise ValueError("pass@k: no problem has k programs; sample more per problem or ask for a smaller k")
+    array = np.asarray(values)
+    resampled = np.random.default_rng(0).choice(array, size=(N_RESAMPLES, len(array))).mean(axis=1)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(float(array.mean()), float(low), float(high))

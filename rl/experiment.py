@@ -1,0 +1,131 @@
+"""Set-up: from a RunConfig to the parts that a recipe works with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from envs.errors import UserError
+from envs.grading import Grader
+from envs.problem import Problem
+from envs.problem_sets import load_problems
+from envs.prompts import plain
+from rl.config import RunConfig
+from rl.evaluate import Evaluation, evaluate
+from rl.learner import Learner
+from rl.log import Log
+from rl.models import Policy, load_policy
+from rl.run import start_run, write_json
+from rl.write import by_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The parts of one run."""
+
+    config: RunConfig
+    """The resolved choices."""
+    policy: Policy
+    """The model that is trained."""
+    labelled: tuple[Problem, ...]
+    """Problems whose solutions may be imitated."""
+    train: tuple[Problem, ...]
+    """Problems to learn from by running programs."""
+    dev: tuple[Problem, ...]
+    """Problems that decide when to stop."""
+    test: tuple[Problem, ...]
+    """Problems that measure."""
+    grader: Grader
+    """Runs programs."""
+    log: Log
+    """Where metrics go."""
+
+    def learner(self, learning_rate: float) -> Learner:
+        """A Learner of the policy with a fresh optimizer."""
+        settings = self.config.learner
+        return Learner(
+            self.policy.model,
+            learning_rate=learning_rate,
+            weight_decay=settings.weight_decay,
+            warmup_steps=settings.warmup_steps,
+            max_grad_norm=settings.max_grad_norm,
+            micro_batch_tokens=settings.micro_batch_tokens,
+        )
+
+    def dev_pass_rate(self) -> float:
+        """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
+        return self._evaluate(self.dev, n=1, ks=(1,), seed_offset=1).pass_at_1
+
+    def measure(self, name: str) -> Evaluation:
+        """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
+        settings = self.config.evaluation
+        result = self._evaluate(self.test, n=settings.n, ks=settings.ks, seed_offset=2)
+        write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
+        for k, estimate in result.pass_at.items():
+            self.log.say(f"{name}: pass@{k} {estimate.mean:.1%} on {result.n_problems} held-out problems")
+        return result
+
+    def save(self, name: str) -> None:
+        """Write the policy as a plain transformers folder under checkpoints/."""
+        self.policy.save(self.config.folder / "checkpoints" / name)
+
+    def _evaluate(self, problems: tuple[Problem, ...], n: int, ks: tuple[int, ...], seed_offset: int) -> Evaluation:
+        write = by_policy(
+            self.policy,
+            ask=plain,
+            n=n,
+            temperature=self.config.evaluation.temperature,
+            max_new_tokens=self.config.sampling.max_new_tokens,
+            seed=self.config.seed + 1_000_000 * seed_offset,
+        )
+        return evaluate(problems, write, self.grader.submit, ks)
+
+
+@contextmanager
+def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]:
+    """Load problems and model, start the graders and the run folder; closes everything, whatever happens."""
+    data = config.data
+    labelled = _load(config, data.labelled)
+    splits = {name: _load(config, name) for name in {data.train, data.dev, data.test}}
+    if not any(problem.solutions for problem in labelled) and config.warm_start.rounds:
+        raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
+    policy = load_policy(config.model.name, (_training_text(problem) for problem in labelled), config.seed)
+    with ExitStack() as stack:
+        grader = stack.enter_context(
+            Grader(config.graders.workers or os.cpu_count(), min_isolation=config.graders.min_isolation)
+        )
+        start_run(
+            config.folder,
+            config.model_dump(mode="json"),
+            {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()},
+        )
+        log = stack.enter_context(Log(config.folder, console))
+        yield Experiment(
+            config=config,
+            policy=policy,
+            labelled=tuple(problem for problem in labelled if problem.solutions),
+            train=splits[data.train],
+            dev=splits[data.dev][: data.dev_size],
+            test=splits[data.test][: data.test_size],
+            grader=grader,
+            log=log,
+        )
+
+
+def policy_folder(path: Path) -> Path:
+    """The model folder that a path means: itself, or the final checkpoint of a run folder."""
+    final = path / "checkpoints" / "final"
+    return final if final.is_dir() else path
+
+
+def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:
+    return load_problems(config.data.name, split, config.data.path).problems
+
+
+def _training_text(problem: Problem) -> str:
+    return plain(problem).text + "".join(problem.solutions)

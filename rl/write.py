@@ -1,0 +1,117 @@
+"""Who writes the programs: functions that turn problems into rollouts.
+
+A Write is called with the problems of a round and the round's number; it yields each problem with its rollouts as soon
+as they are written, so that they can be graded while the next ones are sampled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+from envs.extract import extract_program
+from envs.problem import Problem
+from envs.rollout import Prompt, Rollout, Segment, StopReason
+from rl.decode import Completion, sample
+from rl.models import Policy
+
+Ask = Callable[[Problem], Prompt]
+"""Problem -> Prompt: how the writer is asked."""
+Write = Callable[[Sequence[Problem], int], Iterator[tuple[Problem, tuple[Rollout, ...]]]]
+"""(problems, round) -> each problem with its rollouts."""
+
+
+def by_policy(
+    policy: Policy,
+    *,
+    ask: Ask,
+    n: int,
+    temperature: float,
+    max_new_tokens: int,
+    seed: int,
+    policy_version: Callable[[], int] = lambda: 0,
+    rows: int = 256,
+) -> Write:
+    """Sample `n` completions per problem from the policy; at most `rows` sequences are decoded together."""
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
+        for start in range(0, len(problems), max(1, rows // n)):
+            chunk = problems[start : start + max(1, rows // n)]
+            prompts = [ask(problem) for problem in chunk]
+            prompt_ids = [policy.encode(prompt.text) for prompt in prompts]
+            seeds = [[rollout_seed(seed, round_number, problem.id, i) for i in range(n)] for problem in chunk]
+            completions = sample(
+                policy.model,
+                prompt_ids,
+                seeds,
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                end_id=policy.end_id,
+            )
+            for problem, prompt, ids, group_seeds, group in zip(
+                chunk, prompts, prompt_ids, seeds, completions, strict=True
+            ):
+                yield (
+                    problem,
+                    tuple(
+                        _sampled(policy, problem, prompt, ids, completion, temperature, policy_version(), row_seed)
+                        for completion, row_seed in zip(group, group_seeds, strict=True)
+                    ),
+                )
+
+    return write
+
+
+def by_reference(policy: Policy, *, ask: Ask) -> Write:
+    """One rollout per reference solution: its text, tokenised once, after the problem's own prompt."""
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
+        for problem in problems:
+            prompt = ask(problem)
+            ids = policy.encode(prompt.text)
+            yield problem, tuple(_written(policy, problem, prompt, ids, solution) for solution in problem.solutions)
+
+    return write
+
+
+def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:
+    """Seed of one rollout: a 63-bit hash of who it is, so that it does not depend on what else is sampled."""
+    name = f"{seed}/{round_number}/{problem_id}/{index}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> 1
+
+
+def _sampled(
+    policy: Policy,
+    problem: Problem,
+    prompt: Prompt,
+    prompt_ids: tuple[int, ...],
+    completion: Completion,
+    temperature: float,
+    version: int,
+    seed: int,
+) -> Rollout:
+    text = policy.decode(completion.ids)
+    return Rollout(
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+        segments=(Segment(completion.ids, "policy", log_probs=completion.log_probs),),
+        text=text,
+        program=extract_program(text, problem),
+        stop=completion.stop,
+        temperature=temperature,
+        policy_version=version,
+        seed=seed,
+    )
+
+
+def _written(policy: Policy, problem: Problem, prompt: Prompt, prompt_ids: tuple[int, ...], solution: str) -> Rollout:
+    """A reference continues the starter code where it begins with it, and is a whole program otherwise."""
+    text = solution.removeprefix(problem.starter_code)
+    return Rollout(
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+        segments=(Segment((*policy.encode(text), policy.end_id), "reference"),),
+        text=text,
+        program=solution,
+        stop=StopReason.NOT_SAMPLED,
+    )

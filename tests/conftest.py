@@ -1,0 +1,21 @@
+"""Small real parts that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the published problem sets; the test is skipped where RL_TRAIN_DATA does not name it."""
+    folder = os.environ.get("RL_TRAIN_DATA")
+    if not folder:
+        pytest.skip("RL_TRAIN_DATA is not set: the published problem sets are not here")
+    return Path(folder)

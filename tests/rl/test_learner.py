@@ -1,0 +1,143 @@
+"""One optimizer update: splitting, padding and reordering a batch never change its gradient."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+from envs.rewards import binary
+from envs.rollout import Group
+from envs.verdict import Outcome
+from rl.batch import Batch, collate
+from rl.credit import by_reward, group_centered, imitate
+from rl.learner import Learner, TokenLogProbs
+from rl.losses import Per, Term, cross_entropy, policy_gradient
+from rl.models import load_policy
+from tests.builders import a_group, a_rollout
+
+P, W, S = Outcome.PASSED, Outcome.WRONG_ANSWER, Outcome.SANDBOX_ERROR
+GROUPS = [
+    a_group([a_rollout((5, 6), (7, 8, 9)), a_rollout((5, 6), (10,)), a_rollout((5, 6), (11, 12))], [P, W, W]),
+    a_group([a_rollout((20, 21, 22, 23), (7,)), a_rollout((20, 21, 22, 23), (9, 9, 9, 9, 9, 9, 9))], [W, P]),
+]
+CREDIT = by_reward(binary, group_centered)
+OBJECTIVES = [(cross_entropy(),), (policy_gradient(),), (policy_gradient(per=Per.SEQUENCE), cross_entropy())]
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return load_policy("scratch:nano", ["abc"], seed=1).model
+
+
+def gradient(
+    model: PreTrainedModel, batch: Batch, objective: tuple[Term, ...], micro_batch_tokens: int = 10**6
+) -> torch.Tensor:
+    """Gradient of the objective over a batch, as one vector."""
+    model = copy.deepcopy(model)
+    Learner(model, learning_rate=1e-3, micro_batch_tokens=micro_batch_tokens).backward(
+        batch, objective, temperature=0.7
+    )
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def assert_same(a: torch.Tensor, b: torch.Tensor) -> None:
+    assert a.norm() > 1e-4
+    assert (a - b).norm() / a.norm() < 1e-4
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("micro_batch_tokens", [1, 12, 25])
+def test_splitting_never_changes_the_gradient(
+    model: PreTrainedModel, objective: tuple[Term, ...], micro_batch_tokens: int
+) -> None:
+    batch = collate(GROUPS, CREDIT)
+    assert_same(gradient(model, batch, objective), gradient(model, batch, objective, micro_batch_tokens))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_order_never_changes_the_gradient(model: PreTrainedModel, objective: tuple[Term, ...]) -> None:
+    batch = collate(GROUPS, CREDIT)
+    shuffled = batch.rows(torch.tensor([3, 0, 4, 2, 1]))
+    assert_same(gradient(model, batch, objective), gradient(model, shuffled, objective))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_padding_never_changes_the_gradient(model: PreTrainedModel, objective: tuple[Term, ...]) -> None:
+    batch = collate(GROUPS, CREDIT)
+    wide = Batch(
+        torch.nn.functional.pad(batch.ids_BT, (0, 5), value=17),
+        torch.nn.functional.pad(batch.present_BT, (0, 5)),
+        torch.nn.functional.pad(batch.learned_BT, (0, 5)),
+        batch.group_B,
+        {name: torch.nn.functional.pad(column, (0, 5), value=torch.nan) for name, column in batch.columns.items()},
+    )
+    assert_same(gradient(model, batch, objective), gradient(model, wide, objective))
+
+
+def test_equal_rewards_give_no_gradient(model: PreTrainedModel) -> None:
+    groups = [a_group(GROUPS[0].rollouts, [W, W, W])]
+    assert gradient(model, collate(groups, CREDIT), (policy_gradient(),)).norm() == 0
+
+
+def test_a_sandbox_error_is_no_row_and_no_part_of_the_mean() -> None:
+    with_error = a_group([*GROUPS[0].rollouts, a_rollout((5, 6), (30, 31))], [P, W, W, S])
+    assert len(collate([with_error], CREDIT)) == 3
+    assert torch.equal(
+        collate([with_error], CREDIT).columns["advantages"], collate([GROUPS[0]], CREDIT).columns["advantages"]
+    )
+
+
+def test_a_missing_column_is_named(model: PreTrainedModel) -> None:
+    batch = collate(GROUPS, imitate)
+    lacking = Batch(batch.ids_BT, batch.present_BT, batch.learned_BT, batch.group_B, {})
+    with pytest.raises(ValueError, match="policy_gradient needs column advantages"):
+        Learner(copy.deepcopy(model), learning_rate=1e-3).step(lacking, (policy_gradient(),))
+
+
+def test_a_step_fits_one_text(model: PreTrainedModel) -> None:
+    learner = Learner(copy.deepcopy(model), learning_rate=1e-2)
+    batch = collate(GROUPS[:1], imitate)
+    losses = [learner.step(batch, (cross_entropy(),))["loss/cross_entropy"] for _ in range(60)]
+    assert losses[-1] < losses[0] / 3
+    assert learner.n_steps == 60
+
+
+def small_gpt2() -> PreTrainedModel:
+    return GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=16, n_layer=1, n_head=2, n_positions=32, resid_pdrop=0.5))
+
+
+def small_gemma2() -> PreTrainedModel:
+    """A model whose logits are capped after the output head."""
+    config = Gemma2Config(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=32, final_logit_softcapping=0.01,
+    )  # fmt: skip
+    return Gemma2ForCausalLM(config)
+
+
+@pytest.mark.parametrize(("make", "plain"), [(small_gpt2, True), (small_gemma2, False)])
+def test_log_probs_equal_those_of_the_whole_model(make: object, plain: bool) -> None:
+    torch.manual_seed(0)
+    model = make()  # type: ignore[operator]
+    model.eval()
+    module = TokenLogProbs(model)
+    assert module.head_is_plain is plain
+    batch = collate(GROUPS, imitate)
+    with torch.no_grad():
+        log_probs_BT = module(batch, temperature=0.6)
+        logits_BTV = model(input_ids=batch.ids_BT, attention_mask=batch.present_BT.long()).logits
+    for row, column in batch.learned_BT.nonzero().tolist():
+        reference = torch.log_softmax(logits_BTV[row, column - 1] / 0.6, -1)[batch.ids_BT[row, column]]
+        assert log_probs_BT[row, column] == pytest.approx(float(reference), abs=1e-5)
+    assert (log_probs_BT[~batch.learned_BT] == 0).all()
+
+
+def test_groups_are_types_not_positions() -> None:
+    batch = collate(GROUPS, CREDIT)
+    assert batch.group_B.tolist() == [0, 0, 0, 1, 1]
+    with pytest.raises(ValueError, match="3 rollouts but 2 verdicts"):
+        Group(GROUPS[0].problem, GROUPS[0].rollouts, GROUPS[0].verdicts[:2])

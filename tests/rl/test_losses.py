@@ -1,0 +1,102 @@
+"""Objective terms: golden values by hand, and what must never change a gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl.batch import Batch
+from rl.learner import micro_batches
+from rl.losses import Per, Term, cross_entropy, denominator, policy_gradient, rows_in_use, weighted_sum
+
+# Two rows. Row 0: one prompt token, three learned; row 1: two prompt tokens, one learned, one of padding.
+LOG_PROBS_BT = torch.log(torch.tensor([[1.0, 0.5, 0.25, 0.5], [1.0, 1.0, 0.125, 1.0]]))
+LEARNED_BT = torch.tensor([[False, True, True, True], [False, False, True, False]])
+ADVANTAGES_BT = torch.tensor([[0.0, 0.75, 0.75, 0.75], [0.0, 0.0, -0.25, 0.0]])
+LN2 = math.log(2)
+
+
+def a_batch() -> Batch:
+    return Batch(
+        ids_BT=torch.tensor([[1, 2, 3, 4], [5, 6, 7, 0]]),
+        present_BT=torch.tensor([[True, True, True, True], [True, True, True, False]]),
+        learned_BT=LEARNED_BT,
+        group_B=torch.tensor([0, 0]),
+        columns={"advantages": ADVANTAGES_BT},
+    )
+
+
+def value(term: Term, batch: Batch, log_probs_BT: torch.Tensor) -> float:
+    return float(weighted_sum(term, log_probs_BT, batch) / denominator(term, batch))
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        (cross_entropy(), (1 + 2 + 1 + 3) * LN2 / 4),
+        (policy_gradient(), (0.75 * (1 + 2 + 1) - 0.25 * 3) * LN2 / 4),
+        (policy_gradient(per=Per.SEQUENCE), (0.75 * 4 / 3 - 0.25 * 3 / 1) * LN2 / 2),
+        (replace(cross_entropy(), weight=3.0), 3 * 7 * LN2 / 4),
+    ],
+)
+def test_golden_values(term: Term, expected: float) -> None:
+    assert value(term, a_batch(), LOG_PROBS_BT) == pytest.approx(expected, rel=1e-6)
+
+
+def test_policy_gradient_with_advantage_one_is_cross_entropy() -> None:
+    batch = replace(a_batch(), columns={"advantages": LEARNED_BT.float()})
+    assert value(policy_gradient(), batch, LOG_PROBS_BT) == value(cross_entropy(), batch, LOG_PROBS_BT)
+
+
+def test_a_higher_advantage_raises_the_log_prob() -> None:
+    log_probs_BT = LOG_PROBS_BT.clone().requires_grad_()
+    weighted_sum(policy_gradient(), log_probs_BT, a_batch()).backward()
+    gradient_BT = log_probs_BT.grad
+    assert gradient_BT is not None
+    assert (gradient_BT[0, 1:] < 0).all()  # descent raises the good row
+    assert gradient_BT[1, 2] > 0
+    assert (gradient_BT[~LEARNED_BT] == 0).all()
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+def test_poison_outside_the_mask_changes_nothing(poison: float) -> None:
+    log_probs_BT = torch.where(LEARNED_BT, LOG_PROBS_BT, poison).requires_grad_()
+    for term in (cross_entropy(), policy_gradient(), policy_gradient(per=Per.SEQUENCE)):
+        total = weighted_sum(term, log_probs_BT, a_batch())
+        assert float(total.detach()) == pytest.approx(float(weighted_sum(term, LOG_PROBS_BT, a_batch())))
+        log_probs_BT.grad = None
+        total.backward()
+        assert torch.isfinite(log_probs_BT.grad).all()
+
+
+def test_silent_rows_are_left_out_of_passes_but_not_of_denominators() -> None:
+    silent = replace(a_batch(), columns={"advantages": ADVANTAGES_BT * torch.tensor([[1.0], [0.0]])})
+    assert rows_in_use((policy_gradient(),), silent).tolist() == [0]
+    assert rows_in_use((policy_gradient(), cross_entropy()), silent).tolist() == [0, 1]
+    assert denominator(policy_gradient(), silent) == 4
+
+
+def test_gradient_agrees_with_finite_differences() -> None:
+    batch = a_batch()
+    for term in (cross_entropy(), policy_gradient(), policy_gradient(per=Per.SEQUENCE)):
+        assert torch.autograd.gradcheck(
+            lambda x, term=term: weighted_sum(term, x, batch), LOG_PROBS_BT.double().requires_grad_()
+        )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(2, 9), min_size=1, max_size=12), st.integers(1, 40))
+def test_micro_batches_hold_every_row_once(lengths: list[int], max_tokens: int) -> None:
+    width = max(lengths)
+    present_BT = torch.arange(width) < torch.tensor(lengths).unsqueeze(1)
+    ids_BT = torch.arange(len(lengths)).unsqueeze(1).expand(-1, width)
+    batch = Batch(ids_BT, present_BT, present_BT, torch.zeros(len(lengths)), {})
+    parts = list(micro_batches(batch, torch.arange(len(lengths)), max_tokens))
+    assert sorted(int(row[0]) for part in parts for row in part.ids_BT) == list(range(len(lengths)))
+    assert all(part.ids_BT.numel() <= max_tokens or len(part) == 1 for part in parts)
+    assert sum(int(part.present_BT.sum()) for part in parts) == sum(lengths)
