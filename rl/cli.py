@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -29,6 +30,8 @@ Command = Callable[[argparse.Namespace, list[str]], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns its exit code."""
+    # Graders share the cores with the model: threads that spin at a barrier would wait for whoever is not running.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if not hasattr(options, "command"):
@@ -195,8 +198,6 @@ def _evaluate(options: argparse.Namespace, _: list[str]) -> int:
         raise UserError(
             f"--ks: pass@{max(options.ks)} needs at least as many programs per problem; got --n {options.n}"
         )
-    import os
-
     from envs.grading import Grader
     from envs.problem_sets import load_problems
     from envs.prompts import plain

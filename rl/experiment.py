@@ -17,7 +17,7 @@ from envs.problem_sets import load_problems
 from envs.prompts import plain
 from rl.config import RunConfig
 from rl.evaluate import Evaluation, evaluate
-from rl.learner import Learner
+from rl.learner import Learner, policy_learner
 from rl.log import Log
 from rl.models import Policy, load_policy
 from rl.run import start_run, write_json
@@ -48,7 +48,7 @@ class Experiment:
     def learner(self, learning_rate: float) -> Learner:
         """A Learner of the policy with a fresh optimizer."""
         settings = self.config.learner
-        return Learner(
+        return policy_learner(
             self.policy.model,
             learning_rate=learning_rate,
             weight_decay=settings.weight_decay,

@@ -45,7 +45,8 @@ def train(
         drawn_P = draw(problems, problems_per_round, seed, number)
         groups_P = list(collect(drawn_P, write, grade, number))
         collected = time.perf_counter()
-        metrics = learner.step(collate(groups_P, credit), objective, temperature)
+        batch = collate(groups_P)
+        metrics = learner.step(batch.with_advantages(credit(groups_P, batch)), objective, temperature)
         log.round(
             number, describe(groups_P) | metrics, collect_s=collected - started, learn_s=time.perf_counter() - collected
         )
