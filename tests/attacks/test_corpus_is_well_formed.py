@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -34,12 +32,6 @@ def test_there_are_many_programs_in_each_group_with_names_of_their_own():
 def test_no_program_is_called_like_a_test_file(pytestconfig):
     patterns = [*pytestconfig.getini("python_files"), "conftest.py", "__init__.py"]
     assert not [path for path in PROGRAMS.rglob("*") for pattern in patterns if path.match(pattern)]
-
-
-def test_pytest_collects_no_program(pytestconfig):
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(PROGRAMS)]
-    run = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True)
-    assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, run.stdout
 
 
 def test_every_interface_and_every_outcome_is_in_the_corpus():
