@@ -1,3 +1,3 @@
-"""Keeps pytest from importing the hostile programs, whatever they are called."""
+"""Keeps pytest away from the programs: some are named like tests, and importing one would run it here."""
 
 collect_ignore = ["programs"]
