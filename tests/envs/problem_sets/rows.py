@@ -16,7 +16,7 @@ def packed(text: str) -> str:
 
 
 STDIN_TESTS = [{"input": "2\n", "output": "4\n", "testtype": "stdin"}]
-FUNCTIONAL_TESTS = [{"input": "[1, 2]\n3", "output": "true", "testtype": "functional"}]
+FUNCTIONAL_TESTS = [{"input": "[1, 2]\n2", "output": "true", "testtype": "functional"}]
 
 HUMANEVAL = {
     "task_id": "HumanEval/900",
