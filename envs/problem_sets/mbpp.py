@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.extract import parse_program
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
+from envs.problem_sets.evalplus import without_numpy
 from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import Row, as_object, load_rows, name, read_rows, required_path, text, texts
 
@@ -52,7 +53,7 @@ def problem(row: Mapping[str, Any], n_examples: int = 1) -> Problem:
     setup = text(row, "test_setup_code", "").replace("\r\n", "\n")
     setup = "\n".join((*texts(row, "test_imports"), *_shared_imports(code, asserts), setup))
     scripts = [f"{setup.strip()}\n{test}".lstrip() for test in asserts]
-    hidden = [text(row, "test")] if row.get("test") else scripts[n_examples:]
+    hidden = [without_numpy(text(row, "test"))] if row.get("test") else scripts[n_examples:]
     return Problem(
         id=f"Mbpp/{name(row, 'task_id').removeprefix('Mbpp/')}",
         statement=statement,

@@ -32,6 +32,15 @@ HUMANEVAL_PLUS = {
     "plus_input": [[-7]],
     "atol": 0,
 }
+HUMANEVAL_PLUS_SCRIPT = {
+    **HUMANEVAL,
+    "test": (
+        "import numpy as np\n\ndef near(got, expected):\n    if isinstance(expected, np.ndarray):\n        return False\n"
+        "    return got == expected or np.allclose(got, expected, rtol=1e-07, atol=1e-06)\n\n"
+        "def check(candidate):\n    for given, expected in zip([[4], [0.1], [-7]], [8, 0.2, -14]):\n"
+        "        assert near(candidate(*given), expected)\n"
+    ),
+}
 MBPP = {
     "task_id": 20,
     "text": "Write a function to double a number.",
@@ -217,6 +226,7 @@ OWN = {
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "HumanEval": ("humaneval", HUMANEVAL),
     "HumanEval+ inputs": ("humaneval", HUMANEVAL_PLUS),
+    "HumanEval+ script": ("humaneval", HUMANEVAL_PLUS_SCRIPT),
     "MBPP": ("mbpp", MBPP),
     "MBPP sanitized": ("mbpp", MBPP_SANITIZED),
     "MBPP+": ("mbpp", MBPP_PLUS),

@@ -40,8 +40,9 @@ def test_right_passes_and_nothing_fails(form: str, grader: Grader, tmp_path: Pat
     assert not any(v.passed for v in grader.grade(GradeRequest(problem, p, problem.hidden_tests) for p in idle))
 
 
-def test_tests_of_evalplus_compare_with_the_reference(grader: Grader, tmp_path: Path) -> None:
-    _, row = FORMATS["HumanEval+ inputs"]
+@pytest.mark.parametrize("form", ["HumanEval+ inputs", "HumanEval+ script"])
+def test_both_forms_of_evalplus_compare_numbers_closely(form: str, grader: Grader, tmp_path: Path) -> None:
+    _, row = FORMATS[form]
     (tmp_path / "x.jsonl").write_text(json.dumps(row))
     problem: Problem = load_problems("humaneval", "test", tmp_path / "x.jsonl").problems[0]
     programs = ["def double(x):\n    return abs(x) * 2\n", "def double(x):\n    return x * 2.0\n", "def double(x): x\n"]
