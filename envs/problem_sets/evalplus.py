@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +15,14 @@ _PLUS_TEST = """\
 _reference_module = {{}}
 exec({reference!r}, _reference_module)
 _reference = _reference_module[{entry_point!r}]
+inf, nan = float("inf"), float("nan")
 _inputs = {inputs!r}
 
 
 def _close(got, expected, tolerance):
     if isinstance(expected, float) and isinstance(got, (int, float)):
         return got == expected or abs(got - expected) <= max(tolerance, 1e-6) * max(1.0, abs(expected))
-    if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)) and len(got) == len(expected):
+    if isinstance(expected, (list, tuple)) and type(got) is type(expected) and len(got) == len(expected):
         return all(_close(*pair, tolerance) for pair in zip(got, expected))
     return got == expected
 
@@ -84,6 +86,4 @@ def without_numpy(script: str) -> str:
     }
     if not used or not used <= _NUMPY_NAMES:
         return script
-    return "".join(
-        _NUMPY if line.strip() == "import numpy as np" else line for line in script.splitlines(keepends=True)
-    )
+    return re.sub(r"^import numpy as np[ \t]*\n", lambda _: _NUMPY, script, flags=re.MULTILINE)

@@ -29,13 +29,14 @@ HUMANEVAL_PLUS = {
     **{key: value for key, value in HUMANEVAL.items() if key != "test"},
     "contract": "",
     "base_input": [[4], [0]],
-    "plus_input": [[-7]],
+    "plus_input": [[-7], [float("inf")]],
     "atol": 0,
 }
 HUMANEVAL_PLUS_SCRIPT = {
     **HUMANEVAL,
     "test": (
-        "import numpy as np\n\ndef near(got, expected):\n    if isinstance(expected, np.ndarray):\n        return False\n"
+        "import numpy as np\n\n"
+        "def near(got, expected):\n    if isinstance(expected, np.ndarray):\n        return False\n"
         "    return got == expected or np.allclose(got, expected, rtol=1e-07, atol=1e-06)\n\n"
         "def check(candidate):\n    for given, expected in zip([[4], [0.1], [-7]], [8, 0.2, -14]):\n"
         "        assert near(candidate(*given), expected)\n"
