@@ -96,7 +96,7 @@ class Run:
         self.cpu_s = 0.0
         self.ended_at = 0.0
         memory = worker.base_memory + int(limits.memory_mb * _MIB)
-        order = ORDER.pack(memory, math.ceil(limits.cpu_s) + 2, self.cap + 1, worker.processes)
+        order = ORDER.pack(os.fstat(job).st_size, memory, math.ceil(limits.cpu_s) + 2, self.cap + 1)
         descriptors = [job, self.results_file, self.printed_file, worker.no_input if given is None else given]
         worker.send(order, descriptors if channel is None else [*descriptors, channel])
 
@@ -207,7 +207,6 @@ class Worker:
         finally:
             inner.close()
         self.base_memory = 0
-        self.processes = MAX_PROCESSES if level is Level.L3 else -1
         try:
             self._await_birth()
         except SandboxError:

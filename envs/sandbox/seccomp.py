@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ ftruncate fsync fdatasync umask
 ppoll pselect6 epoll_create1 epoll_ctl epoll_pwait eventfd2
 sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername getsockopt setsockopt
 mmap mprotect munmap mremap madvise brk mincore membarrier
-futex set_robust_list get_robust_list rseq set_tid_address exit exit_group sched_yield sched_getaffinity
+futex set_robust_list get_robust_list rseq set_tid_address exit exit_group sched_yield
 sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min
 rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack restart_syscall
 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday times getrusage setitimer getitimer
@@ -75,7 +76,8 @@ _CONDITIONAL = (
     Rule("fcntl", one_of=((1, 0xFFFFFFFF, _FCNTL),)),
     Rule("ioctl", one_of=((1, 0xFFFFFFFF, _IOCTL),)),
     Rule("prctl", one_of=((0, 0xFFFFFFFF, _PRCTL),)),
-    Rule("prlimit64", null=2),
+    Rule("prlimit64", one_of=((0, 0xFFFFFFFF, (0,)),), null=2),  # its own limits, to read
+    Rule("sched_getaffinity", one_of=((0, 0xFFFFFFFF, (0,)),)),
     Rule(
         "socketpair", one_of=((0, 0xFFFFFFFF, (_AF_UNIX,)), (1, 0xFFFFFFFF & ~_SOCK_FLAGS, (_SOCK_STREAM,)))
     ),  # asyncio wakes itself through one; a stream pair reaches nobody else
@@ -284,8 +286,12 @@ def build_filter(machine: str) -> bytes:
     code = [_load(_OFFSET_ARCH), *_unless_equal(ARCHITECTURES[machine], [_return(_RET_KILL)]), _load(_OFFSET_NUMBER)]
     if machine == "x86_64":
         code += [_statement(_JUMP_GREATER_EQUAL, _X32_BIT, 0, 1), _return(_RET_KILL)]
-    for name in allowed_names(machine):
-        code += [_statement(_JUMP_EQUAL, numbers[name], 0, 1), _return(_RET_ALLOW)]
+    for first, last in _ranges(sorted(numbers[name] for name in allowed_names(machine))):
+        if first == last:
+            code += [_statement(_JUMP_EQUAL, first, 0, 1), _return(_RET_ALLOW)]
+        else:
+            code += [_statement(_JUMP_GREATER_EQUAL, first, 0, 2), _statement(_JUMP_GREATER_EQUAL, last + 1, 1, 0)]
+            code.append(_return(_RET_ALLOW))
     for name in _MISSING:
         code += [_statement(_JUMP_EQUAL, numbers[name], 0, 1), _return(_RET_ERRNO | ENOSYS)]
     for rule in _CONDITIONAL:
@@ -293,6 +299,17 @@ def build_filter(machine: str) -> bytes:
         code += [_statement(_JUMP_EQUAL, numbers[rule.name], 0, len(body)), *body]
     code.append(_return(_RET_ERRNO | EPERM))
     return b"".join(code)
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers: loading a filter takes time by its length, once per program."""
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
 
 
 def _body(rule: Rule) -> list[bytes]:

@@ -7,10 +7,8 @@ lines must know the right answers to gain by it.
 from __future__ import annotations
 
 import atexit
-import json
 import mmap
 import os
-import random
 import re
 import struct
 import sys
@@ -19,12 +17,13 @@ from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from .typed_values import ValueTooLargeError, class_name, decode, encode
+from .typed_values import ValueTooLargeError, class_name, decode, dump_json, encode, load_json
 
 JOB, RESULTS, CHANNEL = 3, 4, 5
 """Descriptors of a child: the sealed job, the results file, and the socket to the other process of a remote call."""
 PROGRAM_FILE = "program.py"
 _HEADER = struct.Struct("<II")
+_COMPILED = b'{"compiled":1}\n'
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=]")
 _ballast = mmap.mmap(-1, 4 << 20)
 """Address space, never touched, that is given up when memory runs out, so that the harness can still say so."""
@@ -32,26 +31,24 @@ _ballast = mmap.mmap(-1, 4 << 20)
 
 def pack_job(header: dict[str, Any], source: bytes, cases: list[str]) -> bytes:
     """Lay out one job: what to do, the program, and one line of typed JSON per case."""
-    head = json.dumps(header, separators=(",", ":")).encode()
+    head = dump_json(header).encode()
     return b"".join((_HEADER.pack(len(head), len(source)), head, source, "\n".join(cases).encode()))
 
 
-def run_job(modes: dict[str, Callable[[dict[str, Any], bytes, list[bytes]], None]]) -> None:
-    """Read the job and run it in the mode that it names."""
-    size = os.fstat(JOB).st_size
+def run_job(size: int, modes: dict[str, Callable[[dict[str, Any], bytes, list[bytes]], None]]) -> None:
+    """Read the job of `size` bytes and run it in the mode that it names."""
     job = os.pread(JOB, size, 0)
     os.close(JOB)
     n_head, n_source = _HEADER.unpack_from(job)
     start = _HEADER.size + n_head
-    header = json.loads(job[_HEADER.size : start])
+    header = load_json(job[_HEADER.size : start])
     cases = job[start + n_source :].split(b"\n") if header.get("cases") else []
-    random.seed(0)
     modes[header["mode"]](header, job[start : start + n_source], cases)
 
 
 def report(**record: Any) -> None:
     """Append one record to the results."""
-    write_line(json.dumps(record, separators=(",", ":")))
+    write_line(dump_json(record))
 
 
 def write_line(text: str) -> None:
@@ -79,7 +76,7 @@ def compile_program(source: bytes) -> CodeType | None:
     except BaseException as error:
         report(syntax=[class_name(type(error)), getattr(error, "lineno", None)])
         return None
-    report(compiled=1)
+    os.write(RESULTS, _COMPILED)
     return code
 
 
@@ -232,7 +229,7 @@ def f(x, *, y=1):
     header = {"mode": "rehearsal", "max_parts": 1000, "cases": 1}
     job = pack_job(header, source, [encode(("f", [1], {})), encode(("f", [1], {"y": 2.5})), encode(("g", [], {}))])
     os.write(JOB, job)
-    run_job({"rehearsal": _rehearse_calls})
+    run_job(len(job), {"rehearsal": _rehearse_calls})
     os.closerange(JOB, CHANNEL + 1)
     _flush(sys.stdout)
     del sys.modules["program"]

@@ -7,7 +7,6 @@ nothing but itself; so a test never asks a program's object whether it is right.
 from __future__ import annotations
 
 import builtins
-import json
 import os
 import struct
 import sys
@@ -16,10 +15,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .harness import CHANNEL, describe, find_entry, load_program, report
-from .typed_values import ValueTooLargeError, decode, encode
+from .typed_values import ValueTooLargeError, decode, dump_json, encode, load_json
 
 _SIZE = struct.Struct("<I")
-_SPECIAL = {"len": len, "str": str, "list": list, "call": lambda value, *args, **keywords: value(*args, **keywords)}
+_SPECIAL: dict[str, Callable[..., Any]] = {
+    "get": getattr,
+    "set": setattr,
+    "item": lambda value, key: value[key],
+    "len": len,
+    "str": str,
+    "list": list,
+    "call": lambda value, *arguments, **keywords: value(*arguments, **keywords),
+}
+"""What a test may do with an object of the program."""
 
 
 class ProgramGoneError(BaseException):
@@ -70,7 +78,7 @@ def serve(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
         return len(kept) - 1
 
     while (message := _receive(1 << 30)) is not None:
-        request = json.loads(message)
+        request = load_json(message)
         try:
             _send(_answer(request, module, kept, keep, header["max_parts"]))
         except ValueTooLargeError:
@@ -82,25 +90,20 @@ def serve(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
 def _answer(
     request: dict[str, Any], module: Any, kept: list[object], keep: Callable[[object], int], max_parts: int
 ) -> str:
-    given = json.dumps(request["args"], separators=(",", ":"))
+    given = dump_json(request["args"])
     arguments, keywords = decode(given, kept.__getitem__)
     try:
         if "name" in request:
             value = find_entry(module, request["name"])(*arguments, **keywords)
-        elif request["do"] == "get":
-            value = getattr(kept[request["on"]], *arguments)
-        elif request["do"] == "item":
-            held: Any = kept[request["on"]]
-            value = held[arguments[0]]
         else:
-            value = _SPECIAL[request["do"]](kept[request["on"]], *arguments, **keywords)  # type: ignore[operator]
+            value = _SPECIAL[request["do"]](kept[request["on"]], *arguments, **keywords)
         after = encode((arguments, keywords), max_parts, keep)
         changed = "" if after == given else f',"args":{after}'
         return f'{{"v":{encode(value, max_parts, keep)}{changed}}}'
     except ValueTooLargeError:
         raise
     except BaseException as error:
-        return json.dumps({"e": describe(error, sys.exc_info()[2])})
+        return dump_json({"e": describe(error, sys.exc_info()[2])})
 
 
 # The test's side
@@ -121,6 +124,9 @@ class RemoteObject:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._ask("get", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._ask("set", name, value)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self._ask("call", *arguments, **keywords)
@@ -152,19 +158,19 @@ def _request(request: dict[str, Any], arguments: tuple[Any, ...], keywords: dict
 
     text = encode((list(arguments), keywords), handle=number)
     try:
-        _send(f'{json.dumps(request)[:-1]},"args":{text}}}')
+        _send(f'{dump_json(request)[:-1]},"args":{text}}}')
         message = _receive(largest)
     except OSError:
         message = None
     if message is None:
         raise ProgramGoneError
     try:
-        answer = json.loads(message)
+        answer = load_json(message)
         if "e" in answer:
             raise _exception(answer["e"])
         if "args" in answer:
-            _write_back(arguments, decode(json.dumps(answer["args"]), lambda kept: RemoteObject(kept, largest))[0])
-        return decode(json.dumps(answer["v"]), lambda kept: RemoteObject(kept, largest))
+            _write_back(arguments, decode(dump_json(answer["args"]), lambda kept: RemoteObject(kept, largest))[0])
+        return decode(dump_json(answer["v"]), lambda kept: RemoteObject(kept, largest))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         if hasattr(error, "program_error"):
             raise
@@ -247,6 +253,7 @@ def run_together(header: dict[str, Any], source: bytes, cases: list[bytes]) -> N
 
 def run_predicate(header: dict[str, Any], source: bytes, cases: list[bytes]) -> None:
     """Define a puzzle's predicate and say of each answer whether it is of the right type and makes it true."""
+    sys.set_int_max_str_digits(0)  # puzzles were written before Python had that limit
     namespace: dict[str, Any] = {name: getattr(typing, name) for name in typing.__all__}
     exec(compile(source, "test.py", "exec", dont_inherit=True), namespace)  # noqa: S102 - in the jail
     predicate = namespace[header["entry"]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import random
 import signal
 import socket
 import struct
@@ -20,8 +21,8 @@ from typing import Any, NoReturn
 
 from . import confine, harness, remote
 
-ORDER = struct.Struct("<QQQi")
-"""A message to the zygote: bytes of address space, CPU seconds, bytes of a file, processes (-1 for no limit)."""
+ORDER = struct.Struct("<QQQQ")
+"""A message to the zygote: bytes of the job, of address space, CPU seconds, bytes of a file."""
 ENDED = struct.Struct("<cidd")
 """Its answer: b'X', wait status, CPU seconds, peak memory in KiB."""
 BORN, READY, FAILED = b"B", b"R", b"E"
@@ -43,6 +44,7 @@ abc bisect collections copy dataclasses datetime decimal enum fractions functool
 operator random re statistics string time types typing
 """
 """What programs usually import."""
+_MAX_PROCESSES = 128
 _THREAD_STACK, _MAX_THREAD_STACK = 2 << 20, 64 << 20
 
 
@@ -92,6 +94,7 @@ def main(level: str, connection: int, readable: list[str], devices: list[str], s
 
 def _prepare(level: str, readable: list[str], devices: list[str], seccomp_path: str) -> list[Callable[[], None]]:
     """Restrict this process where that is inherited, and return the steps that each child takes."""
+    confine.limit_zygote(_MAX_PROCESSES if level == "L3" else None)  # elsewhere other processes of the user count
     if level == "L1":
         confine.die_with_parent()
         confine.become_subreaper()
@@ -102,7 +105,9 @@ def _prepare(level: str, readable: list[str], devices: list[str], seccomp_path: 
         confine.forbid_new_privileges()
         steps.append(confine.landlock_restrictor(readable, devices))
     confine.make_private()
-    return [*steps, confine.capability_dropper(), confine.seccomp_loader(seccomp_path)]
+    if confine.has_capabilities():
+        steps.append(confine.capability_dropper())
+    return [*steps, confine.seccomp_loader(seccomp_path)]
 
 
 def _warm_up() -> None:
@@ -113,6 +118,7 @@ def _warm_up() -> None:
 
     builtins.exit, builtins.quit = _sitebuiltins.Quitter("exit", "^D"), _sitebuiltins.Quitter("quit", "^D")
     _cap_thread_stacks()
+    random.seed(0)  # what every child starts from
     harness.rehearse()
 
 
@@ -129,16 +135,16 @@ def _cap_thread_stacks() -> None:
     threading.stack_size = _thread.stack_size = stack_size
 
 
-def _run_child(birth: Birth, limits: tuple[int, int, int, int], descriptors: array[int]) -> None:
+def _run_child(birth: Birth, order: tuple[int, int, int, int], descriptors: array[int]) -> None:
     try:
         if birth.level == "L3":
             confine.enter_new_pid_namespace()
-        pid = os.fork()
+        pid = confine.fork()
     except (OSError, confine.ConfinementError) as error:
         birth.supervisor.send(FAILED + f"no process could be started: {error}".encode())
         return
     if pid == 0:
-        _be_child(birth, limits, descriptors)
+        _be_child(birth, order, descriptors)
     if birth.level == "L3":
         confine.return_to_pid_namespace(birth.own_pidfd)
     _, status, usage = os.wait4(pid, 0)
@@ -166,7 +172,7 @@ def _children() -> list[int]:
         return [int(pid) for pid in file.read().split()]
 
 
-def _be_child(birth: Birth, limits: tuple[int, int, int, int], descriptors: array[int]) -> NoReturn:
+def _be_child(birth: Birth, order: tuple[int, int, int, int], descriptors: array[int]) -> NoReturn:
     """Arrange descriptors, give everything up, say so, and run the job."""
     try:
         if birth.level != "L3":
@@ -178,8 +184,7 @@ def _be_child(birth: Birth, limits: tuple[int, int, int, int], descriptors: arra
         for target in (0, 1, *range(3, kept)):
             os.dup2(_SPARE + target, target)
         os.closerange(kept, _SOCKET)
-        memory, cpu, file_size, processes = limits
-        confine.limit_resources(memory, cpu, file_size, None if processes < 0 else processes)
+        confine.limit_child(*order[1:])
         for step in birth.restrict:
             step()
         os.write(_SOCKET, READY)
@@ -188,6 +193,6 @@ def _be_child(birth: Birth, limits: tuple[int, int, int, int], descriptors: arra
         os.write(_SOCKET, FAILED + f"{type(error).__name__}: {error}".encode())
         os._exit(1)
     try:
-        harness.run_job(MODES)
+        harness.run_job(order[0], MODES)
     finally:
         os._exit(1)
