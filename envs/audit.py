@@ -11,7 +11,7 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from envs.cheats import cheats
 from envs.grading import GradeRequest
 from envs.overlap import near_duplicates, overlaps, program_key
-from envs.problem import ExampleTests, Interface, Limits, Problem
+from envs.problem import ExampleTests, Interface, Problem
 from envs.problem_sets.problem_set import ProblemSet, problem_set
 from envs.verdict import Outcome, Verdict
 
@@ -133,10 +133,16 @@ def audit_problems(
     calibrated limit is `margin` times the slowest passing run, at least 1 s. Evaluation sets are compared by statement
     and by program.
     """
-    references, entries, limits = _audit_references(problems, grade, repeats, max_references, margin, probe_cpu_s)
+    references = _grade_references(problems, grade, repeats, max_references, probe_cpu_s)
     n_cheats, cheat_entries = _audit_cheats(problems, grade)
-    entries += cheat_entries + _audit_wrong_programs(problems, grade)
-    entries += _find_duplicates(problems) + _find_overlaps(problems, evaluation_sets)
+    entries = [
+        *_reference_entries(problems, references),
+        *_audit_examples(references, grade, probe_cpu_s),
+        *cheat_entries,
+        *_audit_wrong_programs(problems, grade),
+        *_find_duplicates(problems),
+        *_find_overlaps(problems, evaluation_sets),
+    ]
     order = {problem.id: position for position, problem in enumerate(problems)}
     return Ledger(
         name=problems.name,
@@ -146,10 +152,10 @@ def audit_problems(
         n_dropped_rows=len(problems.dropped),
         max_references=max_references,
         n_references=len(references),
-        n_references_passed=sum(references.values()),
+        n_references_passed=sum(reference.passed for reference in references),
         n_cheats=n_cheats,
         entries=tuple(sorted(entries, key=lambda entry: order[entry.problem_id])),
-        cpu_limits=limits,
+        cpu_limits=_calibrated_limits(references, margin),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     )
 
@@ -205,66 +211,105 @@ def write_ledger(ledger: Ledger, path: str | Path) -> None:
     Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _audit_references(
-    problems: ProblemSet, grade: Grade, repeats: int, max_references: int, margin: float, probe_cpu_s: float
-) -> tuple[dict[tuple[str, int], bool], list[Entry], dict[str, float]]:
-    """Grade references; returns (problem id, index) -> passed every time, the findings, and the calibrated limits."""
-    jobs = [
-        (problem, index, code) for problem in problems for index, code in enumerate(problem.solutions[:max_references])
-    ]
-    probes = {problem.id: replace(problem, limits=_probe_limits(problem, probe_cpu_s)) for problem in problems}
-    requests = [GradeRequest(probes[problem.id], code, problem.hidden_tests) for problem, _, code in jobs]
-    rounds = [
-        grade([replace(request, program=_run(request.program, i)) for request in requests]) for i in range(repeats)
-    ]
-    entries = [
-        Entry(problem.id, Finding.NO_REFERENCE, "there is no reference solution")
-        for problem in problems
-        if not problem.solutions
-    ]
-    passed: dict[tuple[str, int], bool] = {}
-    cpu: dict[str, float] = {}
-    for (problem, index, _), verdicts in zip(jobs, zip(*rounds, strict=True), strict=True):
-        told = [verdict for verdict in verdicts if verdict.outcome is not Outcome.SANDBOX_ERROR]
-        passed[problem.id, index] = len(told) == repeats and all(verdict.passed for verdict in told)
-        if len(told) < repeats:
-            entries.append(Entry(problem.id, Finding.UNSURE, f"reference {index}: the sandbox could not tell", index))
-        if len({verdict.outcome for verdict in told}) > 1:
-            outcomes = ", ".join(verdict.outcome for verdict in told)
-            entries.append(Entry(problem.id, Finding.FLAKY, f"reference {index}: {outcomes}", index))
-        elif told and not told[0].passed:
-            entries.append(
-                Entry(problem.id, Finding.REFERENCE_FAILS, f"reference {index}: {_describe(told[0])}", index)
-            )
-        elif told:
-            slowest = max(verdict.cpu_s for verdict in told)
-            cpu[problem.id] = max(cpu.get(problem.id, 0.0), slowest)
-            if slowest > problem.limits.cpu_s:
-                detail = f"reference {index}: {slowest:.2f} s of CPU, limit {problem.limits.cpu_s:g} s"
-                entries.append(Entry(problem.id, Finding.SLOW_REFERENCE, detail, index))
-    for problem in problems:
-        mine = [passed[problem.id, i] for i in range(len(problem.solutions[:max_references]))]
-        if mine and not any(mine):
-            entries.append(Entry(problem.id, Finding.UNSOLVED, f"none of {len(mine)} references passes"))
-    limits = {problem_id: max(1.0, math.ceil(10 * margin * seconds) / 10) for problem_id, seconds in cpu.items()}
-    right = [(problem, code) for problem, index, code in jobs if passed[problem.id, index]]
-    return passed, entries + _audit_examples(right, probes, grade), limits
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """One reference solution with the verdicts of its runs on the hidden tests."""
+
+    problem: Problem
+    index: int
+    program: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def told(self) -> list[Verdict]:
+        """Verdicts of the runs in which the sandbox could tell."""
+        return [verdict for verdict in self.verdicts if verdict.outcome is not Outcome.SANDBOX_ERROR]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every run passed."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the slowest run."""
+        return max(verdict.cpu_s for verdict in self.verdicts)
 
 
-def _audit_examples(right: Iterable[tuple[Problem, str]], probes: Mapping[str, Problem], grade: Grade) -> list[Entry]:
-    """Grade the first right reference of each problem on each example test by itself."""
-    first: dict[str, tuple[Problem, str]] = {}
-    for problem, code in right:
-        first.setdefault(problem.id, (problem, code))
-    jobs = [
-        (problem, index, GradeRequest(probes[problem.id], code, ExampleTests((case,))))
-        for problem, code in first.values()
-        for index, case in enumerate(problem.example_tests)
-    ]
-    verdicts = grade([request for _, _, request in jobs])
+def _grade_references(
+    problems: ProblemSet, grade: Grade, repeats: int, max_references: int, probe_cpu_s: float
+) -> list[_Reference]:
+    """Grade up to `max_references` references of each problem `repeats` times, under limits of `probe_cpu_s`."""
+    jobs = [(problem, index) for problem in problems for index in range(len(problem.solutions[:max_references]))]
+    probes = {problem.id: _probe(problem, probe_cpu_s) for problem in problems}
+    rounds = []
+    for run in range(repeats):
+        # a comment tells the runs apart, so that no cache of verdicts answers for one
+        mark = f"\n# run {run}\n" if run else ""
+        rounds.append(
+            grade([GradeRequest(probes[p.id], p.solutions[index] + mark, p.hidden_tests) for p, index in jobs])
+        )
     return [
-        Entry(problem.id, Finding.EXAMPLE_CONTRADICTS, f"example {index}: {_describe(verdict)}", index)
-        for (problem, index, _), verdict in zip(jobs, verdicts, strict=True)
+        _Reference(problem, index, problem.solutions[index], verdicts)
+        for (problem, index), verdicts in zip(jobs, zip(*rounds, strict=True), strict=True)
+    ]
+
+
+def _reference_entries(problems: ProblemSet, references: Sequence[_Reference]) -> list[Entry]:
+    """What the runs of the references say about their problems."""
+    entries = [Entry(p.id, Finding.NO_REFERENCE, "there is no reference solution") for p in problems if not p.solutions]
+    by_problem: dict[str, list[_Reference]] = {}
+    for reference in references:
+        by_problem.setdefault(reference.problem.id, []).append(reference)
+        entries += _entries_of(reference)
+    for problem_id, mine in by_problem.items():
+        if not any(reference.passed for reference in mine) and all(reference.told for reference in mine):
+            entries.append(Entry(problem_id, Finding.UNSOLVED, f"none of {len(mine)} references passes"))
+    return entries
+
+
+def _entries_of(reference: _Reference) -> list[Entry]:
+    """What the runs of one reference say."""
+    problem_id, index, told = reference.problem.id, reference.index, reference.told
+    entries = []
+    if len(told) < len(reference.verdicts):
+        entries.append(Entry(problem_id, Finding.UNSURE, f"reference {index}: the sandbox could not tell", index))
+    if len({verdict.outcome for verdict in told}) > 1:
+        outcomes = ", ".join(verdict.outcome for verdict in told)
+        entries.append(Entry(problem_id, Finding.FLAKY, f"reference {index}: {outcomes}", index))
+    elif told and not told[0].passed:
+        entries.append(Entry(problem_id, Finding.REFERENCE_FAILS, f"reference {index}: {_describe(told[0])}", index))
+    elif reference.passed and reference.cpu_s > reference.problem.limits.cpu_s:
+        detail = f"reference {index}: {reference.cpu_s:.2f} s of CPU, limit {reference.problem.limits.cpu_s:g} s"
+        entries.append(Entry(problem_id, Finding.SLOW_REFERENCE, detail, index))
+    return entries
+
+
+def _calibrated_limits(references: Sequence[_Reference], margin: float) -> dict[str, float]:
+    """CPU seconds by problem: `margin` times the slowest passing run, at least 1 s, in tenths."""
+    limits: dict[str, float] = {}
+    for reference in references:
+        if reference.passed:
+            seconds = max(1.0, math.ceil(10 * margin * reference.cpu_s) / 10)
+            limits[reference.problem.id] = max(seconds, limits.get(reference.problem.id, 0.0))
+    return limits
+
+
+def _audit_examples(references: Sequence[_Reference], grade: Grade, probe_cpu_s: float) -> list[Entry]:
+    """Grade the first right reference of each problem on each example test by itself."""
+    first: dict[str, _Reference] = {}
+    for reference in references:
+        if reference.passed:
+            first.setdefault(reference.problem.id, reference)
+    jobs = [
+        (right, index, ExampleTests((case,)))
+        for right in first.values()
+        for index, case in enumerate(right.problem.example_tests)
+    ]
+    verdicts = grade([GradeRequest(_probe(r.problem, probe_cpu_s), r.program, tests) for r, _, tests in jobs])
+    return [
+        Entry(right.problem.id, Finding.EXAMPLE_CONTRADICTS, f"example {index}: {_describe(verdict)}", index)
+        for (right, index, _), verdict in zip(jobs, verdicts, strict=True)
         if not verdict.passed and verdict.outcome is not Outcome.SANDBOX_ERROR
     ]
 
@@ -331,13 +376,9 @@ def _find_overlaps(problems: ProblemSet, evaluation_sets: Sequence[ProblemSet]) 
     return entries
 
 
-def _probe_limits(problem: Problem, cpu_s: float) -> Limits:
-    return replace(problem.limits, cpu_s=max(cpu_s, problem.limits.cpu_s))
-
-
-def _run(program: str | bytes, index: int) -> str:
-    """The program with a comment that tells its runs apart, so that no cache of verdicts answers for a run."""
-    return f"{program!s}\n# run {index}\n" if index else str(program)
+def _probe(problem: Problem, cpu_s: float) -> Problem:
+    """The problem under a CPU limit of at least `cpu_s`, so that a slow reference shows as slow and not as wrong."""
+    return replace(problem, limits=replace(problem.limits, cpu_s=max(cpu_s, problem.limits.cpu_s)))
 
 
 def _describe(verdict: Verdict) -> str:

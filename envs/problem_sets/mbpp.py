@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.extract import parse_program
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
+from envs.problem_sets.evalplus import without_numpy
 from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import Row, as_object, load_rows, name, read_rows, required_path, text, texts
 
@@ -49,9 +50,10 @@ def problem(row: Mapping[str, Any], n_examples: int = 1) -> Problem:
     asserts = texts(row, "test_list")
     if len(asserts) <= n_examples:
         raise RowError(f"test_list: expected more than {n_examples} asserts, some to hide; got {len(asserts)}")
-    setup = "\n".join((*texts(row, "test_imports"), text(row, "test_setup_code", "").replace("\r\n", "\n")))
+    setup = text(row, "test_setup_code", "").replace("\r\n", "\n")
+    setup = "\n".join((*texts(row, "test_imports"), *_shared_imports(code, asserts), setup))
     scripts = [f"{setup.strip()}\n{test}".lstrip() for test in asserts]
-    hidden = [text(row, "test")] if row.get("test") else scripts[n_examples:]
+    hidden = [without_numpy(text(row, "test"))] if row.get("test") else scripts[n_examples:]
     return Problem(
         id=f"Mbpp/{name(row, 'task_id').removeprefix('Mbpp/')}",
         statement=statement,
@@ -78,6 +80,17 @@ def called_function(code: str, asserts: Iterable[str]) -> str:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in defined:
                 return node.func.id
     raise RowError(f"test_list: expected a call of a function of the code, one of {sorted(defined)}; got none")
+
+
+def _shared_imports(code: str, asserts: Iterable[str]) -> list[str]:
+    """Imports of the code whose modules the asserts use without importing them: test and program are no longer one."""
+    code_tree, test_tree = parse_program(code), parse_program("\n".join(asserts))
+    used = {node.id for node in ast.walk(test_tree) if isinstance(node, ast.Name)} if test_tree is not None else set()
+    return [
+        ast.unparse(node)
+        for node in (code_tree.body if code_tree is not None else ())
+        if isinstance(node, ast.Import) and any((alias.asname or alias.name) in used for alias in node.names)
+    ]
 
 
 def _in_split(row: Row, split: str) -> bool:

@@ -23,10 +23,10 @@ from envs.problem_sets.reading import (
 
 ORIGIN = "github.com/microsoft/PythonProgrammingPuzzles"
 LICENCE = "MIT"
-LIMITS = Limits(cpu_s=10.0, memory_mb=1024)
+LIMITS = Limits(cpu_s=10.0, memory_mb=1024, output_kb=16 * 1024)
 FILES = ("puzzles.json",)
-IMPORTS = "from typing import *\n\n"
-"""Names that the annotations of `sat` use."""
+IMPORTS = "from typing import List\n\n"
+"""What the set takes for granted in `sat` and in solutions."""
 
 
 def load(
@@ -49,7 +49,7 @@ def problem(row: Mapping[str, Any]) -> Problem:
     """One row; raises RowError that names the key. The predicate is the statement: nothing about it is secret."""
     predicate, header = text(row, "sat"), text(row, "sol_header")
     docstring = text(row, "sol_docstring", "")
-    starter = "".join(f"{part}\n" for part in (header, docstring) if part)
+    starter = IMPORTS + "".join(f"{part}\n" for part in (header, docstring) if part)
     return Problem(
         id=name(row, "name"),
         statement=predicate,

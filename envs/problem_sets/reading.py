@@ -35,7 +35,7 @@ def load_rows(
 ) -> ProblemSet:
     """Convert every row; one that fails is dropped with its reason, or raised as DataError if `strict`."""
     problems: list[Problem] = []
-    places: list[Row] = []
+    places: list[tuple[str, int]] = []
     dropped: list[DroppedRow] = []
     for row in rows:
         try:
@@ -46,8 +46,8 @@ def load_rows(
             dropped.append(DroppedRow(row.file, row.line, str(error)))
             continue
         problems.append(problem)
-        places.append(row)
-    return problem_set(name, split, problems, [(row.file, row.line) for row in places], dropped, licence)
+        places.append((row.file, row.line))
+    return problem_set(name, split, problems, places, dropped, licence)
 
 
 def read_rows(path: str | Path, split: str, patterns: Iterable[str] = (), config: str | None = None) -> Iterator[Row]:

@@ -16,7 +16,7 @@ def packed(text: str) -> str:
 
 
 STDIN_TESTS = [{"input": "2\n", "output": "4\n", "testtype": "stdin"}]
-FUNCTIONAL_TESTS = [{"input": "[1, 2]\n3", "output": "true", "testtype": "functional"}]
+FUNCTIONAL_TESTS = [{"input": "[1, 2]\n2", "output": "true", "testtype": "functional"}]
 
 HUMANEVAL = {
     "task_id": "HumanEval/900",
@@ -29,8 +29,18 @@ HUMANEVAL_PLUS = {
     **{key: value for key, value in HUMANEVAL.items() if key != "test"},
     "contract": "",
     "base_input": [[4], [0]],
-    "plus_input": [[-7]],
+    "plus_input": [[-7], [float("inf")]],
     "atol": 0,
+}
+HUMANEVAL_PLUS_SCRIPT = {
+    **HUMANEVAL,
+    "test": (
+        "import numpy as np\n\n"
+        "def near(got, expected):\n    if isinstance(expected, np.ndarray):\n        return False\n"
+        "    return got == expected or np.allclose(got, expected, rtol=1e-07, atol=1e-06)\n\n"
+        "def check(candidate):\n    for given, expected in zip([[4], [0.1], [-7]], [8, 0.2, -14]):\n"
+        "        assert near(candidate(*given), expected)\n"
+    ),
 }
 MBPP = {
     "task_id": 20,
@@ -217,6 +227,7 @@ OWN = {
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "HumanEval": ("humaneval", HUMANEVAL),
     "HumanEval+ inputs": ("humaneval", HUMANEVAL_PLUS),
+    "HumanEval+ script": ("humaneval", HUMANEVAL_PLUS_SCRIPT),
     "MBPP": ("mbpp", MBPP),
     "MBPP sanitized": ("mbpp", MBPP_SANITIZED),
     "MBPP+": ("mbpp", MBPP_PLUS),

@@ -99,7 +99,7 @@ def test_code_contests_keeps_python_3_and_the_wrong_programs(tmp_path: Path) -> 
 
 def test_livecodebench_values_are_parsed(tmp_path: Path) -> None:
     problem = load_row(tmp_path, "livecodebench", rows.LCB_FUNCTIONAL)
-    assert problem.hidden_tests.cases == (TestCase([[1, 2], 3], True),)
+    assert problem.hidden_tests.cases == (TestCase([[1, 2], 2], True),)
     assert problem.entry_point == "has"
     assert "date:2024-09-14" in problem.tags
     file = tmp_path / "rows.jsonl"
