@@ -56,7 +56,7 @@ def evaluate(problems: Sequence[Problem], write: Write, grade: Grade, ks: Sequen
     Ranks share the problems, and all of them get the whole result.
     """
     groups = together(lambda: list(collect(share(problems), write, grade)))
-    return evaluation_of(gather([_outcomes(group) for group in groups]), ks)
+    return evaluation_of(gather([outcomes_of(group) for group in groups]), ks)
 
 
 def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -> Evaluation:
@@ -77,7 +77,8 @@ def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -
     )
 
 
-def _outcomes(group: Group) -> list[Outcome]:
+def outcomes_of(group: Group) -> list[Outcome]:
+    """How the programs of a group ended."""
     return [verdict.outcome for verdict in group.verdicts if verdict is not None]
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -114,12 +113,6 @@ def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]
             grader=grader,
             log=stack.enter_context(Log(config.folder, console) if is_main() else silent_log()),
         )
-
-
-def policy_folder(path: Path) -> Path:
-    """The model folder that a path means: itself, or the final checkpoint of a run folder."""
-    final = path / "checkpoints" / "final"
-    return final if final.is_dir() else path
 
 
 def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:

@@ -106,6 +106,12 @@ def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
     return Policy(model, tokenizer)
 
 
+def policy_folder(path: Path) -> Path:
+    """The model folder that a path means: itself, or the final checkpoint of a run folder."""
+    final = path / "checkpoints" / "final"
+    return final if final.is_dir() else path
+
+
 def _scratch(size_name: str, texts: Iterable[str], seed: int) -> Policy:
     if size_name not in SCRATCH_SIZES:
         raise UserError(f"model.name: expected scratch:{'|'.join(SCRATCH_SIZES)}; got 'scratch:{size_name}'")

@@ -156,7 +156,7 @@ _WORDS = (
 
 
 def load(
-    split: str,
+    split: str = "test",
     path: str | Path | None = None,
     size: int | None = None,
     seed: int = 0,
