@@ -151,7 +151,10 @@ FORGERIES = [
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(1)", "return 0"])
 def test_forged_results_are_never_a_pass_and_never_our_fault(grader: Grader, end: str) -> None:
-    cut = "for n in (3, 4):\n        try: os.ftruncate(n, 0), os.lseek(n, 0, 0), os.write(n, {!r})\n        except OSError: pass"
+    cut = (
+        "for n in (3, 4):\n        try: os.ftruncate(n, 0), os.lseek(n, 0, 0), os.write(n, {!r})\n"
+        "        except OSError: pass"
+    )
     programs = [
         f"import os\ndef f(x):\n    {cut.format(forged + tail)}\n    {end}"
         for forged in FORGERIES
