@@ -80,10 +80,15 @@ class Batch:
 
 
 def collate(groups: Sequence[Group]) -> Batch:
-    """Groups -> one row per rollout, in order, with the column `behavior_log_probs` where every rollout has them."""
+    """Groups -> one row per rollout, in order, with the column `behavior_log_probs` where every rollout has them.
+
+    Raises ValueError for a rollout without prompt ids: its first token has no state to be predicted from.
+    """
     rows: list[tuple[int, Rollout]] = [
         (index, rollout) for index, group in enumerate(groups) for rollout in group.rollouts
     ]
+    if empty := [groups[index].problem.id for index, rollout in rows if not rollout.prompt_ids]:
+        raise ValueError(f"problem {empty[0]}: a rollout needs at least one prompt id; got none")
     lengths_B = torch.tensor([len(r.prompt_ids) + len(r.completion_ids) for _, r in rows], dtype=torch.long)
     shape = (len(rows), int(lengths_B.max()) if rows else 0)
     ids_BT = torch.zeros(shape, dtype=torch.long)

@@ -98,8 +98,10 @@ class Learner:
     def backward(self, batch: Batch, objective: tuple[Term, ...], temperature: float) -> dict[str, float]:
         """Leave the gradient of the objective over the whole batch in the parameters; returns the loss of each term.
 
-        Raises ValueError where a term needs a column that the batch lacks.
+        Raises ValueError where a term needs a column that the batch lacks, and where two terms have one name.
         """
+        if len({term.name for term in objective}) < len(objective):
+            raise ValueError(f"two terms have one name in {', '.join(term.name for term in objective)}")
         for term in objective:
             if missing := [name for name in term.needs if name not in batch.columns]:
                 raise ValueError(
@@ -156,7 +158,11 @@ class Learner:
 
 
 def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settings: float) -> Learner:
-    """A Learner of a policy. Prompts are shared where the model, tried on a few tokens, gives the same log-probs."""
+    """A Learner of a policy. Prompts are shared where the model, tried on a few tokens, gives the same log-probs.
+
+    Dropout is switched off in the model: a ratio of two passes must compare policies, not two draws of masks.
+    """
+    _switch_off_dropout(model)
     share_prompts = share_prompts and _can_share_prompts(model)
     module = TokenLogProbs(model, share_prompts=share_prompts)
     return Learner(module, share_prompts=share_prompts, **settings)  # type: ignore[arg-type]
@@ -177,6 +183,16 @@ def _spread(values_N: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tenso
     return values_N.new_zeros(batch.ids_BT.shape).index_put(layout.target_N, values_N)
 
 
+def _switch_off_dropout(model: LanguageModel) -> None:
+    """Models keep their dropout in modules or in float attributes such as `attention_dropout`."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name, value in list(vars(module).items()):
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
 @torch.no_grad()
 def _head_is_plain(model: LanguageModel) -> bool:
     """Whether logits are the output embedding applied to the decoder's states, with no cap or scale after it."""
@@ -194,7 +210,12 @@ def _head_is_plain(model: LanguageModel) -> bool:
 
 @torch.no_grad()
 def _can_share_prompts(model: LanguageModel) -> bool:
-    """Whether the model obeys a mask of its own for each group: recurrent and sliding-window models may not."""
+    """Whether the model obeys a mask of its own for each group: recurrent models do not.
+
+    A sliding window is not applied under such a mask, which rows longer than the window would show, so it is refused.
+    """
+    if getattr(model.config.get_text_config(), "sliding_window", None) is not None:
+        return False
     ids_BT = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
     ids_BT[1, :4] = ids_BT[0, :4]
     everything_BT = torch.ones_like(ids_BT, dtype=torch.bool)

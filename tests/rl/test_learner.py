@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+)
 
 from envs.rewards import binary
 from envs.rollout import Group
@@ -122,6 +130,46 @@ def test_a_missing_column_is_named(model: PreTrainedModel) -> None:
     lacking = replace(batch, columns={})
     with pytest.raises(ValueError, match="policy_gradient needs column advantages"):
         policy_learner(copy.deepcopy(model), learning_rate=1e-3).step(lacking, (policy_gradient(),))
+
+
+def test_two_terms_of_one_name_are_refused(model: PreTrainedModel) -> None:
+    learner = policy_learner(copy.deepcopy(model), learning_rate=1e-3)
+    with pytest.raises(ValueError, match="two terms have one name in cross_entropy, cross_entropy"):
+        learner.step(collate(GROUPS), (cross_entropy(), cross_entropy(per=Per.SEQUENCE)))
+
+
+def test_a_rollout_without_a_prompt_is_refused() -> None:
+    with pytest.raises(ValueError, match="problem add: a rollout needs at least one prompt id"):
+        collate([a_group([a_rollout((), (1, 2))], [P])])
+
+
+@pytest.mark.parametrize("dropout", ["resid_pdrop", "embd_pdrop", "attn_pdrop"])
+def test_a_learner_of_a_policy_has_no_dropout(dropout: str) -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=16, n_layer=1, n_head=2, n_positions=32, **{dropout: 0.5}))
+    learner = policy_learner(model, learning_rate=1e-3)
+    learner.module.train()
+    batch = collate(GROUPS)
+    assert torch.equal(learner.module(batch, 1.0, LOG_PROBS)["log_probs"], learner.outputs(batch)["log_probs"])
+
+
+def test_attention_dropout_in_an_attribute_is_off_too() -> None:
+    model = load_policy("scratch:nano").model
+    for module in model.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.5
+    learner = policy_learner(model, learning_rate=1e-3)
+    learner.module.train()
+    batch = collate(GROUPS)
+    assert torch.equal(learner.module(batch, 1.0, LOG_PROBS)["log_probs"], learner.outputs(batch)["log_probs"])
+
+
+@pytest.mark.parametrize(("window", "shared"), [(None, True), (10, False)])
+def test_prompts_are_not_shared_under_a_sliding_window(window: int | None, shared: bool) -> None:
+    config = MistralConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=64, sliding_window=window,
+    )  # fmt: skip
+    assert policy_learner(MistralForCausalLM(config), learning_rate=1e-3).share_prompts is shared
 
 
 def test_a_step_fits_one_text(model: PreTrainedModel) -> None:
