@@ -17,7 +17,8 @@ _END_MARKS = re.compile(
 )
 _ROLE_MARK = re.compile(r"\A\s*(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>)[^\n]*\n")
 _FENCE = re.compile(
-    r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)",
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n"
+    r"(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 _PYTHON_NAMES = {"", "python", "py", "python3", "py3", "python2"}
@@ -26,6 +27,10 @@ _STATEMENT_START = re.compile(
     r"continue|global|nonlocal|del|yield|lambda|match|case|print)\b|@|[\w.]+\(|"
     r"[\w.\[\], \t]+(?:[-+*/%&|^]|//|\*\*|<<|>>)?=(?!=)"
 )
+_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
+_ANSWER_MARK = re.compile(r"####|-->|\banswer is\b", re.IGNORECASE)
+_MAX_DIGITS = 300
+"""Longer numbers are noise, and floats end there."""
 _MAX_PARSED = 200_000
 """Longer texts are not parsed here; the sandbox judges them as they are."""
 _MAX_CUTS = 50
@@ -35,15 +40,43 @@ _MAX_CUTS = 50
 def extract_program(completion: str, problem: Problem) -> str:
     """Take the program out of a completion.
 
-    A fenced block wins over bare text; of several blocks the last that defines the entry point, else the last that is
-    valid, else the last. A continuation of `starter_code` is joined to it; a whole program gets those imports and
-    helpers of the starter code that it does not define itself.
+    A completion that is valid as it stands is taken whole. Otherwise a fenced block wins over bare text; of several
+    blocks the last that defines the entry point, else the last that is valid, else the last. A continuation of
+    `starter_code` is joined to it; a whole program gets those imports and helpers of the starter code that it lacks.
     """
+    if is_valid(_complete(completion, problem)):
+        return _complete(completion, problem)
     text = _without_chat_marks(completion)
     blocks = _python_blocks(text)
     if blocks:
         return _complete(_choose(blocks, problem), problem)
-    return _complete(text, problem, bare=True)
+    return _without_prose(text, problem)
+
+
+def extract_answer(completion: str) -> int | float | None:
+    """Take the final number out of a worked solution in words; None where there is none.
+
+    The number after the last `####`, `-->` or `answer is` counts, otherwise the last number of the text.
+    """
+    text = _without_chat_marks(completion)
+    marks = list(_ANSWER_MARK.finditer(text))
+    if marks:
+        number = _NUMBER.search(text, marks[-1].end())
+        return parse_number(number[0]) if number else None
+    numbers = _NUMBER.findall(text)
+    return parse_number(numbers[-1]) if numbers else None
+
+
+def parse_number(text: str) -> int | float | None:
+    """The number that a text consists of, without currency, per cent signs, commas and a final full stop; else None."""
+    cleaned = text.strip().strip("$€£% ").rstrip(".").strip()
+    if len(cleaned) > _MAX_DIGITS or not _NUMBER.fullmatch(cleaned):
+        return None
+    cleaned = cleaned.replace(",", "")
+    if "." not in cleaned:
+        return int(cleaned)
+    number = float(cleaned)
+    return int(number) if number.is_integer() else number
 
 
 def is_valid(program: str) -> bool:
@@ -52,12 +85,11 @@ def is_valid(program: str) -> bool:
 
 
 def defines(program: str, name: str) -> bool:
-    """Whether some line of the text defines or assigns `name`."""
-    escaped = re.escape(name.rpartition(".")[2])
-    return (
-        re.search(rf"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{escaped}[ \t]*\(|{escaped}[ \t]*=(?!=))", program, re.M)
-        is not None
+    """Whether a line at the margin defines or assigns `name`, or is the class `Solution` that holds it."""
+    entry = (
+        rf"^(?:(?:async[ \t]+)?def[ \t]+{re.escape(name)}[ \t]*\(|{re.escape(name)}[ \t]*=(?!=)|class[ \t]+Solution\b)"
     )
+    return re.search(entry, program, re.MULTILINE) is not None
 
 
 def _without_chat_marks(completion: str) -> str:
@@ -67,7 +99,12 @@ def _without_chat_marks(completion: str) -> str:
 
 
 def _python_blocks(text: str) -> list[str]:
-    return [match["body"] for match in _FENCE.finditer(text) if match["language"].lower() in _PYTHON_NAMES]
+    """Bodies of the fenced blocks, without the indentation of an indented fence."""
+    return [
+        re.sub(rf"^{match['indent']}", "", match["body"], flags=re.MULTILINE)
+        for match in _FENCE.finditer(text)
+        if match["language"].lower() in _PYTHON_NAMES
+    ]
 
 
 def _choose(blocks: list[str], problem: Problem) -> str:
@@ -78,14 +115,13 @@ def _choose(blocks: list[str], problem: Problem) -> str:
     return (valid or blocks)[-1]
 
 
-def _complete(text: str, problem: Problem, bare: bool = False) -> str:
-    """Join a continuation to the starter, or give a whole program the starter's preamble; bare text sheds prose."""
-    starter = problem.starter_code
-    is_whole = not starter or (problem.entry_point is not None and defines(text, problem.entry_point))
-    if is_whole:
-        return _with_preamble(_without_prose(text) if bare else text, problem)
-    joined = starter + text
-    return _without_trailing_prose(joined) if bare else joined
+def _complete(text: str, problem: Problem) -> str:
+    """Join a continuation to the starter code, or give a whole program the starter's preamble."""
+    return _with_preamble(text, problem) if _is_whole(text, problem) else problem.starter_code + text
+
+
+def _is_whole(text: str, problem: Problem) -> bool:
+    return not problem.starter_code or (problem.entry_point is not None and defines(text, problem.entry_point))
 
 
 def _with_preamble(program: str, problem: Problem) -> str:
@@ -120,19 +156,17 @@ def _bound_names(tree: ast.Module | None) -> set[str]:
     return names
 
 
-def _without_prose(text: str) -> str:
-    """Drop prose before and after bare code; a text that is valid as it stands is not touched."""
-    if is_valid(text):
-        return text
+def _without_prose(text: str, problem: Problem) -> str:
+    """Bare text without the prose before and after its code, completed to a program."""
+    if not _is_whole(text, problem):
+        return _without_trailing_prose(problem.starter_code + text)
     lines = text.splitlines(keepends=True)
-    first = next((index for index, line in enumerate(lines) if not _is_prose(line) and line.strip()), 0)
-    return _without_trailing_prose("".join(lines[first:]))
+    first = next((index for index, line in enumerate(lines) if line.strip() and not _is_prose(line)), 0)
+    return _with_preamble(_without_trailing_prose("".join(lines[first:])), problem)
 
 
 def _without_trailing_prose(text: str) -> str:
     """Cut at the first line of prose that leaves a valid program above it."""
-    if is_valid(text):
-        return text
     lines = text.splitlines(keepends=True)
     borders = (index for index, line in enumerate(lines) if index > 0 and _is_prose(line))
     for index in islice(borders, _MAX_CUTS):

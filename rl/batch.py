@@ -1,4 +1,4 @@
-"""Batch: the tensors of one optimizer step, collated from Groups and their token columns.
+"""Batch: the tensors of one collection, collated from Groups.
 
 Axes: B rows, T tokens. Column t of every tensor speaks about token t itself: `learned_BT[b, t]` says whether a loss may
 fall on predicting token t from the tokens before it. Masks come from lengths, never from token ids.
@@ -13,8 +13,8 @@ import torch
 
 from envs.rollout import Group, Rollout
 
-Credit = Callable[[Group], Sequence[torch.Tensor]]
-"""Group -> one advantage per rollout, a scalar or one per completion token; NaN masks the rollout."""
+Credit = Callable[[Sequence[Group], "Batch"], torch.Tensor]
+"""(groups, batch with its scored columns) -> advantages, (B, 1) or (B, T); NaN masks a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,14 @@ class Batch:
     """Bool: the token is there, not padding."""
     learned_BT: torch.Tensor
     """Bool: a loss may fall on this token."""
+    prompt_B: torch.Tensor
+    """Length of the prompt, in tokens."""
     group_B: torch.Tensor
-    """Index of the row's group within the round."""
+    """Index of the row's group."""
+    asked_B: torch.Tensor
+    """Index of the row's prompt: rows of a group that were asked with the same ids have the same index."""
     columns: Mapping[str, torch.Tensor]
-    """Float values per token by name, such as `advantages` and `behavior_log_probs`; 0 outside `learned_BT`."""
+    """Float values per token by name, such as `advantages`; they mean nothing outside `learned_BT`."""
 
     def __len__(self) -> int:
         return self.ids_BT.shape[0]
@@ -38,58 +42,74 @@ class Batch:
     def rows(self, index_B: torch.Tensor) -> Batch:
         """The given rows, cut to the longest of them."""
         width = int(self.present_BT[index_B].sum(dim=1).max()) if len(index_B) else 0
-        return replace(
-            self,
+        return Batch(
             ids_BT=self.ids_BT[index_B, :width],
             present_BT=self.present_BT[index_B, :width],
             learned_BT=self.learned_BT[index_B, :width],
+            prompt_B=self.prompt_B[index_B],
             group_B=self.group_B[index_B],
+            asked_B=self.asked_B[index_B],
             columns={name: column[index_B, :width] for name, column in self.columns.items()},
+        )
+
+    def with_columns(self, columns: Mapping[str, torch.Tensor]) -> Batch:
+        """The same rows with more columns."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def with_advantages(self, advantages: torch.Tensor) -> Batch:
+        """The same rows with the column `advantages`; rows that have a NaN are not learned from."""
+        known_B1 = ~torch.isnan(advantages).any(dim=1, keepdim=True)
+        learned_BT = self.learned_BT & known_B1
+        return replace(
+            self,
+            learned_BT=learned_BT,
+            columns={**self.columns, "advantages": torch.where(learned_BT, advantages, 0.0)},
         )
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return replace(
-            self,
+        return Batch(
             ids_BT=self.ids_BT.to(device),
             present_BT=self.present_BT.to(device),
             learned_BT=self.learned_BT.to(device),
+            prompt_B=self.prompt_B.to(device),
             group_B=self.group_B.to(device),
+            asked_B=self.asked_B.to(device),
             columns={name: column.to(device) for name, column in self.columns.items()},
         )
 
 
-def collate(groups: Sequence[Group], credit: Credit) -> Batch:
-    """Groups -> one Batch with the column `advantages`, and `behavior_log_probs` where every rollout has them.
+def collate(groups: Sequence[Group]) -> Batch:
+    """Groups -> one row per rollout, in order, with the column `behavior_log_probs` where every rollout has them.
 
-    A rollout whose advantage is NaN (its verdict is a sandbox_error) becomes no row.
+    Raises ValueError for a rollout without prompt ids: its first token has no state to be predicted from.
     """
-    rows: list[tuple[int, Rollout, torch.Tensor]] = []
-    for index, group in enumerate(groups):
-        for rollout, advantage in zip(group.rollouts, credit(group), strict=True):
-            if not torch.isnan(advantage).any():
-                rows.append((index, rollout, advantage))
-    lengths_B = torch.tensor([len(r.prompt_ids) + len(r.completion_ids) for _, r, _ in rows], dtype=torch.long)
+    rows: list[tuple[int, Rollout]] = [
+        (index, rollout) for index, group in enumerate(groups) for rollout in group.rollouts
+    ]
+    if empty := [groups[index].problem.id for index, rollout in rows if not rollout.prompt_ids]:
+        raise ValueError(f"problem {empty[0]}: a rollout needs at least one prompt id; got none")
+    lengths_B = torch.tensor([len(r.prompt_ids) + len(r.completion_ids) for _, r in rows], dtype=torch.long)
     shape = (len(rows), int(lengths_B.max()) if rows else 0)
     ids_BT = torch.zeros(shape, dtype=torch.long)
     learned_BT = torch.zeros(shape, dtype=torch.bool)
-    advantages_BT = torch.zeros(shape)
     behavior_BT = torch.zeros(shape)
-    behavior = [rollout.behavior_log_probs for _, rollout, _ in rows]
-    for row, (_, rollout, advantage) in enumerate(rows):
+    behavior = [rollout.behavior_log_probs for _, rollout in rows]
+    for row, (_, rollout) in enumerate(rows):
         start, end = len(rollout.prompt_ids), int(lengths_B[row])
         ids_BT[row, :end] = torch.tensor(rollout.prompt_ids + rollout.completion_ids)
         learned_BT[row, start:end] = torch.tensor(rollout.loss_mask, dtype=torch.bool)
-        advantages_BT[row, start:end] = advantage * learned_BT[row, start:end]
         if behavior[row] is not None:
             behavior_BT[row, start:end] = torch.tensor(behavior[row])
-    columns = {"advantages": advantages_BT}
-    if all(log_probs is not None for log_probs in behavior):
-        columns["behavior_log_probs"] = behavior_BT
+    asked: dict[tuple[int, tuple[int, ...]], int] = {}
+    asked_B = [asked.setdefault((index, rollout.prompt_ids), len(asked)) for index, rollout in rows]
+    known = bool(rows) and all(log_probs is not None for log_probs in behavior)
     return Batch(
         ids_BT=ids_BT,
         present_BT=torch.arange(shape[1]) < lengths_B.unsqueeze(1),
         learned_BT=learned_BT,
-        group_B=torch.tensor([index for index, _, _ in rows], dtype=torch.long),
-        columns=columns,
+        prompt_B=torch.tensor([len(rollout.prompt_ids) for _, rollout in rows], dtype=torch.long),
+        group_B=torch.tensor([index for index, _ in rows], dtype=torch.long),
+        asked_B=torch.tensor(asked_B, dtype=torch.long),
+        columns={"behavior_log_probs": behavior_BT} if known else {},
     )

@@ -1,17 +1,21 @@
-"""Credit: what each rollout is worth, as pure functions of the rewards of its group.
+"""Credit: what each rollout, or each of its tokens, is worth, as pure functions of tensors.
 
-Axes: G rollouts of one group. A NaN reward (sandbox_error) gives a NaN advantage, which masks the rollout, and is left
-out of every mean.
+Axes: G rollouts of one group, B rows of a batch, T tokens. A NaN reward (sandbox_error) gives a NaN advantage, which
+masks the rollout, and is left out of every mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
-from envs.rollout import Group
+from envs.rollout import Group, StopReason
 from envs.verdict import Outcome, Verdict
+from rl.batch import Batch, Credit
+
+MIN_SPREAD = 1e-4
+"""A group whose rewards lie closer together carries no signal: rounding must not be blown up into advantages."""
 
 Advantage = Callable[[torch.Tensor], torch.Tensor]
 """rewards_G -> advantages_G."""
@@ -22,31 +26,128 @@ def uniform(rewards_G: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(rewards_G)
 
 
-def group_centered(rewards_G: torch.Tensor, min_spread: float = 1e-4) -> torch.Tensor:
-    """Reward minus the mean of its group (arXiv 2402.03300, without the division by the standard deviation).
+def accepted(rewards_G: torch.Tensor) -> torch.Tensor:
+    """Rollouts of reward 1 count 1, the others 0: imitation of what passed."""
+    return torch.where(rewards_G.isnan(), rewards_G, (rewards_G == 1).to(rewards_G.dtype))
 
-    A group whose rewards lie within `min_spread` of each other carries no signal and gets exact zeros.
+
+def group_centered(rewards_G: torch.Tensor) -> torch.Tensor:
+    """Reward minus the mean of its group (arXiv 2402.03300, without the division by the standard deviation)."""
+    return _if_spread(rewards_G, lambda known_G: rewards_G - known_G.mean())
+
+
+def group_normalised(rewards_G: torch.Tensor) -> torch.Tensor:
+    """Reward minus the mean of its group, over the group's standard deviation with n - 1 (arXiv 2402.03300, 4.1.2)."""
+    return _if_spread(rewards_G, lambda known_G: (rewards_G - known_G.mean()) / known_G.std())
+
+
+def leave_one_out(rewards_G: torch.Tensor) -> torch.Tensor:
+    """Reward minus the mean of the others (RLOO, arXiv 2402.14740): the centred reward times n / (n - 1)."""
+    return _if_spread(rewards_G, lambda known_G: (rewards_G - known_G.mean()) * (len(known_G) / (len(known_G) - 1)))
+
+
+ADVANTAGES: dict[str, Advantage] = {
+    "group_centered": group_centered,
+    "group_normalised": group_normalised,
+    "leave_one_out": leave_one_out,
+}
+"""Advantages over a group by the name that a config gives."""
+
+
+def greedy_baseline(rewards_G: torch.Tensor, greedy_G: torch.Tensor) -> torch.Tensor:
+    """Reward minus that of the group's greedy rollout (SCST, arXiv 1612.00563); the greedy one itself is masked.
+
+    `greedy_G` is true for exactly one rollout. Where its reward is unknown the whole group is masked.
     """
-    known_G = rewards_G[~torch.isnan(rewards_G)]
-    if len(known_G) == 0:
+    if int(greedy_G.sum()) != 1:
+        raise ValueError(f"a greedy baseline needs one greedy rollout per group; got {int(greedy_G.sum())}")
+    return torch.where(greedy_G, torch.nan, rewards_G - rewards_G[greedy_G])
+
+
+def overlong_penalty(length_G: torch.Tensor, limit: int, margin: int) -> torch.Tensor:
+    """0 up to `limit - margin` tokens, then falling linearly to -1 at `limit` (DAPO, arXiv 2503.14476, eq. 13)."""
+    return -((length_G - (limit - margin)) / margin).clamp(0.0, 1.0)
+
+
+def by_reward(
+    reward: Callable[[Verdict], float],
+    advantage: Advantage,
+    *,
+    mask_truncated: bool = False,
+    length_penalty: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Credit:
+    """Credit of groups: `reward` of each verdict, then `advantage` over each group; one number per row, (B, 1).
+
+    `mask_truncated` leaves rollouts that were cut at the length limit out of means and losses; `length_penalty` maps
+    completion lengths to what is added to the rewards.
+    """
+
+    def credit(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        return _rows([advantage(shaped(group)) for group in groups])
+
+    def shaped(group: Group) -> torch.Tensor:
+        rewards_G = rewards(group, reward)
+        if mask_truncated:
+            cut_G = torch.tensor([rollout.stop is StopReason.LENGTH for rollout in group.rollouts])
+            rewards_G = torch.where(cut_G, torch.nan, rewards_G)
+        if length_penalty is not None:
+            rewards_G = rewards_G + length_penalty(torch.tensor([len(r.completion_ids) for r in group.rollouts]))
         return rewards_G
-    if known_G.max() - known_G.min() < min_spread:
-        return rewards_G * 0.0
-    return rewards_G - known_G.mean()
-
-
-def by_reward(reward: Callable[[Verdict], float], advantage: Advantage) -> Callable[[Group], list[torch.Tensor]]:
-    """Credit of a group: `reward` of each verdict, then `advantage` over the group; one scalar per rollout."""
-
-    def credit(group: Group) -> list[torch.Tensor]:
-        return list(advantage(rewards(group, reward)))
 
     return credit
 
 
-def imitate(group: Group) -> list[torch.Tensor]:
-    """Credit that needs no verdict: every rollout counts 1."""
-    return list(uniform(torch.zeros(len(group.rollouts))))
+def against_greedy(reward: Callable[[Verdict], float]) -> Credit:
+    """Credit against the reward of the group's greedy rollout (its temperature is 0), (B, 1)."""
+
+    def credit(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        advantages = [
+            greedy_baseline(rewards(group, reward), torch.tensor([r.temperature == 0 for r in group.rollouts]))
+            for group in groups
+        ]
+        return _rows(advantages)
+
+    return credit
+
+
+def imitate(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+    """Credit that needs no verdict: every row counts 1, (B, 1)."""
+    return torch.ones(len(batch), 1)
+
+
+def generalised_advantages(
+    rewards_B: torch.Tensor, values_BT: torch.Tensor, learned_BT: torch.Tensor, discount: float, trace: float
+) -> torch.Tensor:
+    """Generalised advantage estimation (arXiv 1506.02438) for a reward that comes after the last learned token.
+
+        delta_t = r_t + discount * V_{t+1} - V_t;   A_t = delta_t + discount * trace * A_{t+1}
+
+    `values_BT[b, t]` is the value of the state in which token t is chosen; after the last learned token it is 0. Steps
+    are the learned tokens of a row, in order; other tokens are skipped. Returns advantages_BT, 0 where not learned.
+    """
+    advantages_BT = torch.zeros_like(values_BT)
+    for row in range(len(values_BT)):
+        steps = learned_BT[row].nonzero().squeeze(1).tolist()
+        next_value, next_advantage, reward = values_BT.new_zeros(()), values_BT.new_zeros(()), rewards_B[row]
+        for t in reversed(steps):
+            delta = reward + discount * next_value - values_BT[row, t]
+            next_advantage = delta + discount * trace * next_advantage
+            advantages_BT[row, t] = next_advantage
+            next_value, reward = values_BT[row, t], values_BT.new_zeros(())
+    return advantages_BT
+
+
+def by_values(reward: Callable[[Verdict], float], discount: float = 1.0, trace: float = 0.95) -> Credit:
+    """Credit by a value head: generalised advantages over the column `values`, (B, T)."""
+
+    def credit(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        rewards_B1 = rewards_of_rows(groups, reward)
+        advantages_BT = generalised_advantages(
+            rewards_B1.nan_to_num().squeeze(1), batch.columns["values"], batch.learned_BT, discount, trace
+        )
+        return torch.where(rewards_B1.isnan(), torch.nan, advantages_BT)
+
+    return credit
 
 
 def rewards(group: Group, reward: Callable[[Verdict], float]) -> torch.Tensor:
@@ -54,3 +155,21 @@ def rewards(group: Group, reward: Callable[[Verdict], float]) -> torch.Tensor:
     return torch.tensor(
         [torch.nan if v is None or v.outcome is Outcome.SANDBOX_ERROR else reward(v) for v in group.verdicts]
     )
+
+
+def rewards_of_rows(groups: Sequence[Group], reward: Callable[[Verdict], float]) -> torch.Tensor:
+    """Rewards of all rollouts, one per row, (B, 1); NaN where we could not tell."""
+    return _rows([rewards(group, reward) for group in groups])
+
+
+def _rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The numbers of all groups, one per row, (B, 1)."""
+    return torch.cat([torch.zeros(0), *parts]).unsqueeze(1)
+
+
+def _if_spread(rewards_G: torch.Tensor, advantage: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """`advantage` of the known rewards; exact zeros where they are all but equal."""
+    known_G = rewards_G[~rewards_G.isnan()]
+    if len(known_G) < 2 or known_G.max() - known_G.min() < MIN_SPREAD:
+        return rewards_G * 0.0
+    return advantage(known_G)

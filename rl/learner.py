@@ -1,76 +1,95 @@
 """Learner: module, optimizer, schedule and state; one call of `step` is one optimizer update.
 
-Axes: B rows, T tokens, V vocabulary, N learned tokens of a micro-batch, H hidden width.
+Axes: B rows, T tokens of a batch; N learned tokens of a micro-batch; V vocabulary; H hidden width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from rl.batch import Batch
-from rl.engine import make_accelerator
-from rl.losses import Term, denominator, rows_in_use, weighted_sum
+from rl.engine import gather, make_accelerator
+from rl.layout import Layout, plain_layout, shared_prompt_layout, split_rows
+from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
+from rl.models import LanguageModel
+
+WEIGHT = "weight of {}"
+"""Name of the column that carries the unit weights of a term."""
+LOG_PROBS = frozenset({"log_probs"})
 
 
 class TokenLogProbs(nn.Module):
-    """A causal language model seen as a function from rows to the log-prob of each learned token."""
+    """A causal language model seen as a function from rows to what it says about each learned token."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: LanguageModel, *, share_prompts: bool = False) -> None:
+        """`share_prompts` runs the prompt of a group once; raises ValueError for a model that cannot do so."""
         super().__init__()
         self.model = model
         self.head_is_plain = _head_is_plain(model)
+        self.lay_out: Callable[[Batch], Layout] = shared_prompt_layout if share_prompts else plain_layout
 
-    def forward(self, batch: Batch, temperature: float) -> torch.Tensor:
-        """log_probs_BT of the tokens of `batch` at `temperature`; 0 where nothing is learned.
+    def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> Outputs:
+        """Outputs for the learned tokens of `batch` at `temperature`.
 
-        Rows are padded on the right and attention is causal, so a token never sees padding. Only the positions that
+        Rows are padded on the right and attention is causal, so a token never sees padding. Only the states that
         predict a learned token go through the output head.
         """
-        row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
-        arguments = {"input_ids": batch.ids_BT, "attention_mask": batch.present_BT, "use_cache": False}
+        layout = self.lay_out(batch)
+        arguments = {
+            "input_ids": layout.ids_RS,
+            "attention_mask": layout.attention,
+            "position_ids": layout.positions_RS,
+            "use_cache": False,
+        }
         if self.head_is_plain:
-            hidden_BTH = self.model.get_decoder()(**arguments).last_hidden_state
-            logits_NV = self.model.get_output_embeddings()(hidden_BTH[row_N, column_N - 1])
+            hidden_RSH = self.model.get_decoder()(**arguments).last_hidden_state
+            logits_NV = self.model.get_output_embeddings()(hidden_RSH[layout.source_N])
         else:
-            logits_NV = self.model(**arguments).logits[row_N, column_N - 1]
+            logits_NV = self.model(**arguments).logits[layout.source_N]
         log_probs_NV = torch.log_softmax(logits_NV.float() / temperature, dim=-1)
-        log_probs_N = log_probs_NV.gather(1, batch.ids_BT[row_N, column_N].unsqueeze(1)).squeeze(1)
-        return log_probs_N.new_zeros(batch.ids_BT.shape).index_put((row_N, column_N), log_probs_N)
+        log_probs_N = log_probs_NV.gather(1, batch.ids_BT[layout.target_N].unsqueeze(1)).squeeze(1)
+        outputs = {"log_probs": _spread(log_probs_N, layout, batch)}
+        if "entropy" in wants:
+            outputs["entropy"] = _spread(-(log_probs_NV.exp() * log_probs_NV).sum(dim=-1), layout, batch)
+        return outputs
 
 
 class Learner:
-    """Trains one model; every recipe and every critic is fitted by this class."""
+    """Trains one module that maps (batch, temperature, wanted outputs) to Outputs: a policy, a value head, a critic."""
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        module: nn.Module,
         *,
         learning_rate: float,
         weight_decay: float = 0.0,
         warmup_steps: int = 0,
         max_grad_norm: float = 1.0,
         micro_batch_tokens: int = 16384,
+        share_prompts: bool = False,
     ) -> None:
-        """`micro_batch_tokens` bounds rows times length of one pass: it changes memory and speed, not the gradient."""
+        """`micro_batch_tokens` bounds the tokens of one pass: it changes memory and speed, not the gradient.
+
+        `share_prompts` says that the module wants the rows of a group together.
+        """
         self.accelerator = make_accelerator()
-        self.model = model
         self.n_steps = 0
         self.max_grad_norm = max_grad_norm
         self.micro_batch_tokens = micro_batch_tokens
-        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
-        self.log_probs, self.optimizer, self.schedule = self.accelerator.prepare(
-            TokenLogProbs(model), optimizer, schedule
-        )
+        self.share_prompts = share_prompts
+        optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+        # Not prepared by accelerate, which would step it once per rank.
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
+        self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
         """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm."""
         losses = self.backward(batch, objective, temperature)
-        grad_norm = self.accelerator.clip_grad_norm_(self.log_probs.parameters(), self.max_grad_norm)
+        grad_norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
         self.optimizer.step()
         self.schedule.step()
         self.n_steps += 1
@@ -79,46 +98,103 @@ class Learner:
     def backward(self, batch: Batch, objective: tuple[Term, ...], temperature: float) -> dict[str, float]:
         """Leave the gradient of the objective over the whole batch in the parameters; returns the loss of each term.
 
-        Raises ValueError where a term needs a column that the batch lacks.
+        Raises ValueError where a term needs a column that the batch lacks, and where two terms have one name.
         """
+        if len({term.name for term in objective}) < len(objective):
+            raise ValueError(f"two terms have one name in {', '.join(term.name for term in objective)}")
         for term in objective:
             if missing := [name for name in term.needs if name not in batch.columns]:
                 raise ValueError(
                     f"term {term.name} needs column {missing[0]}; the batch has {', '.join(batch.columns)}"
                 )
-        self.model.train()
+        self.module.train()
         self.optimizer.zero_grad()
         batch = batch.to(self.accelerator.device)
-        denominators = {term.name: self._over_ranks(denominator(term, batch)) for term in objective}
-        totals = dict.fromkeys(denominators, 0.0)
-        for micro_batch in micro_batches(batch, rows_in_use(objective, batch), self.micro_batch_tokens):
-            log_probs_BT = self.log_probs(micro_batch, temperature)
-            losses = {
-                term.name: weighted_sum(term, log_probs_BT, micro_batch) / denominators[term.name] for term in objective
-            }
-            # Data parallel averages gradients over ranks; the denominator has counted every rank already.
-            self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
+        units: dict[str, torch.Tensor] = {}
+        for term in objective:
+            w_BT, n_units = unit_weights(term, batch)
+            units[term.name] = self._over_ranks(n_units).clamp(min=1)
+            batch = batch.with_columns({WEIGHT.format(term.name): w_BT})
+        wants = frozenset(want for term in objective for want in term.wants)
+        totals = dict.fromkeys(units, 0.0)
+        for part, is_last in self._equal_passes(batch, rows_in_use(objective, batch)):
+            with nullcontext() if is_last else self.accelerator.no_sync(self.module):
+                outputs = self.module(part, temperature, wants)
+                losses = {
+                    term.name: term_loss(term, outputs, part, part.columns[WEIGHT.format(term.name)]) / units[term.name]
+                    for term in objective
+                }
+                # Data parallel averages gradients over ranks; the units have counted every rank already.
+                self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
             totals = {name: total + losses[name].item() for name, total in totals.items()}
-        return totals
+        return {name: float(self._over_ranks(torch.tensor(total))) for name, total in totals.items()}
+
+    @torch.no_grad()
+    def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
+        """Outputs for the whole batch, without gradient, in eval mode, on the batch's own device."""
+        self.module.eval()
+        found = {name: torch.zeros(batch.ids_BT.shape) for name in wants}
+        for rows in self._micro_batches(batch, torch.arange(len(batch))):
+            part = batch.rows(rows)
+            outputs = self.module(part.to(self.accelerator.device), temperature, wants)
+            for name, column_BT in found.items():
+                column_BT[rows, : part.ids_BT.shape[1]] = outputs[name].cpu()
+        return found
+
+    def _equal_passes(self, batch: Batch, rows: torch.Tensor) -> Iterator[tuple[Batch, bool]]:
+        """Micro-batches, and whether each is the last; ranks with fewer end with passes that weigh nothing."""
+        parts = [batch.rows(part) for part in self._micro_batches(batch, rows)]
+        n_passes = max(gather([len(parts)]))
+        parts += [_weightless(batch)] * (n_passes - len(parts))
+        for index, part in enumerate(parts):
+            yield part, index == n_passes - 1
+
+    def _micro_batches(self, batch: Batch, rows: torch.Tensor) -> Iterator[torch.Tensor]:
+        return split_rows(batch, rows, self.micro_batch_tokens, share_prompts=self.share_prompts)
 
     def _over_ranks(self, count: torch.Tensor) -> torch.Tensor:
-        total: torch.Tensor = self.accelerator.reduce(count.double(), "sum")
-        return total.clamp(min=1)
+        total: torch.Tensor = self.accelerator.reduce(count.double().to(self.accelerator.device), "sum")
+        return total
 
 
-def micro_batches(batch: Batch, rows: torch.Tensor, max_tokens: int) -> Iterator[Batch]:
-    """Split rows, sorted by length, so that no part exceeds `max_tokens` padded tokens; a longer row stands alone."""
-    lengths = batch.present_BT[rows].sum(dim=1)
-    order = torch.argsort(lengths, descending=True, stable=True)
-    start = 0
-    while start < len(order):
-        size = max(1, max_tokens // int(lengths[order[start]]))
-        yield batch.rows(rows[order[start : start + size]])
-        start += size
+def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settings: float) -> Learner:
+    """A Learner of a policy. Prompts are shared where the model, tried on a few tokens, gives the same log-probs.
+
+    Dropout is switched off in the model: a ratio of two passes must compare policies, not two draws of masks.
+    """
+    _switch_off_dropout(model)
+    share_prompts = share_prompts and _can_share_prompts(model)
+    module = TokenLogProbs(model, share_prompts=share_prompts)
+    return Learner(module, share_prompts=share_prompts, **settings)  # type: ignore[arg-type]
+
+
+def _weightless(batch: Batch) -> Batch:
+    """One row of two tokens, with the columns of `batch`, on which every loss and every weight is zero."""
+    device = batch.ids_BT.device
+    there = torch.ones(1, 2, dtype=torch.bool, device=device)
+    learned = torch.tensor([[False, True]], device=device)
+    zero = torch.zeros(1, dtype=torch.long, device=device)
+    columns = {name: torch.zeros(1, 2, device=device) for name in batch.columns}
+    return Batch(torch.zeros(1, 2, dtype=torch.long, device=device), there, learned, zero + 1, zero, zero, columns)
+
+
+def _spread(values_N: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tensor:
+    """Values of the learned tokens at their places in the batch, 0 elsewhere."""
+    return values_N.new_zeros(batch.ids_BT.shape).index_put(layout.target_N, values_N)
+
+
+def _switch_off_dropout(model: LanguageModel) -> None:
+    """Models keep their dropout in modules or in float attributes such as `attention_dropout`."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name, value in list(vars(module).items()):
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
 
 
 @torch.no_grad()
-def _head_is_plain(model: PreTrainedModel) -> bool:
+def _head_is_plain(model: LanguageModel) -> bool:
     """Whether logits are the output embedding applied to the decoder's states, with no cap or scale after it."""
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     if decoder is None or head is None:
@@ -130,3 +206,32 @@ def _head_is_plain(model: PreTrainedModel) -> bool:
     plain = head(decoder(input_ids=ids, use_cache=False).last_hidden_state)
     model.train(was_training)
     return bool(torch.allclose(logits, plain, atol=1e-5, rtol=1e-4))
+
+
+@torch.no_grad()
+def _can_share_prompts(model: LanguageModel) -> bool:
+    """Whether the model obeys a mask of its own for each group: recurrent models do not.
+
+    A sliding window is not applied under such a mask, which rows longer than the window would show, so it is refused.
+    """
+    if getattr(model.config.get_text_config(), "sliding_window", None) is not None:
+        return False
+    ids_BT = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
+    ids_BT[1, :4] = ids_BT[0, :4]
+    everything_BT = torch.ones_like(ids_BT, dtype=torch.bool)
+    learned_BT = everything_BT.clone()
+    learned_BT[:, :4] = False
+    prompt_B = torch.full((2,), 4, device=model.device)
+    one = torch.zeros_like(prompt_B)
+    batch = Batch(ids_BT, everything_BT, learned_BT, prompt_B, one, one, {})
+    was_training = model.training
+    model.eval()
+    try:
+        plain, shared = (
+            TokenLogProbs(model, share_prompts=share)(batch, 1.0, LOG_PROBS)["log_probs"] for share in (False, True)
+        )
+    except (TypeError, ValueError, RuntimeError):
+        return False  # the model takes no such mask or no positions
+    finally:
+        model.train(was_training)
+    return bool(torch.allclose(plain, shared, atol=1e-4))

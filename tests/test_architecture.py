@@ -16,7 +16,7 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 
 HEAVY = ("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers")
 OWNERS = {
-    "transformers": {"rl/models.py", "rl/decode.py", "rl/learner.py", "rl/engine.py"},
+    "transformers": {"rl/models.py", "rl/decode.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
 }
@@ -24,7 +24,7 @@ OWNERS = {
 PURE = ("rl/credit.py", "rl/losses.py")
 PURE_MAY_IMPORT = {"torch", "envs.rollout", "envs.verdict", "rl.batch"}
 RECIPE_LINES, FILE_LINES, FUNCTION_LINES = 120, 400, 60
-LONGER_FILES: dict[str, str] = {}
+LONGER_FILES: dict[str, str] = {"envs/sandbox/judge.py": "the five interfaces of one judge"}
 LONGER_FUNCTIONS: dict[str, str] = {}
 """Exceptions, each with its reason."""
 

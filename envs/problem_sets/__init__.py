@@ -24,7 +24,7 @@ from envs.problem_sets import (
     word_problems,
 )
 from envs.problem_sets.detect import detect_format
-from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet
+from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet, RowError
 
 PROBLEM_SETS: Mapping[str, Callable[..., ProblemSet]] = MappingProxyType(
     {
@@ -49,16 +49,20 @@ AUTO = "auto"
 """Name that leaves the choice of the format to the detector."""
 
 
-def load_problems(name: str, split: str = "train", path: str | Path | None = None, **options: Any) -> ProblemSet:
-    """Load a set by name; `auto` finds out the format of `path`. Raises DataError for what the user got wrong."""
+def load_problems(name: str, split: str | None = None, path: str | Path | None = None, **options: Any) -> ProblemSet:
+    """Load a set by name; `auto` finds out the format of `path`. Raises DataError for what the user got wrong.
+
+    Without a split it is the set's own default: `test` where the set is there to evaluate by, otherwise `train`.
+    """
     if name == AUTO:
         if path is None:
             raise DataError("data.name: 'auto' needs data.path; got none")
-        name = detect_format(path, split).name
+        name = detect_format(path, split or "train").name
     if name not in PROBLEM_SETS:
         raise DataError(f"data.name: expected one of {', '.join((*PROBLEM_SETS, AUTO))}; got {name!r}")
     _check_options(name, options)
-    return PROBLEM_SETS[name](split, path, **options)
+    chosen = {} if split is None else {"split": split}
+    return PROBLEM_SETS[name](path=path, **chosen, **options)
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -68,4 +72,13 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
             raise DataError(f"data.{option}: {name} takes {', '.join(parameters) or 'no options'}; got {option!r}")
 
 
-__all__ = ["AUTO", "PROBLEM_SETS", "DataError", "DroppedRow", "ProblemSet", "detect_format", "load_problems"]
+__all__ = [
+    "AUTO",
+    "PROBLEM_SETS",
+    "DataError",
+    "DroppedRow",
+    "ProblemSet",
+    "RowError",
+    "detect_format",
+    "load_problems",
+]

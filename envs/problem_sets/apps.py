@@ -9,7 +9,7 @@ from typing import Any
 
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
 from envs.problem_sets.leetcode import starter_with_imports, whole_program
-from envs.problem_sets.problem_set import DataError, ProblemSet
+from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import (
     Row,
     as_list,
@@ -25,7 +25,7 @@ from envs.problem_sets.reading import (
 )
 from envs.problem_sets.statement_examples import argument_examples, stdio_examples
 
-HUB = "codeparrot/apps"
+ORIGIN = "codeparrot/apps"
 LICENCE = "MIT"
 LIMITS = Limits(cpu_s=4.0, memory_mb=1024, output_kb=16 * 1024)
 EXAMPLE_FILE = "{split}_example_tests.jsonl"
@@ -39,7 +39,7 @@ def load(
     `examples` names a JSONL file of example tests by problem id, such as `test_example_tests.jsonl`; one that lies
     beside the data is found. Without it examples come from the statement.
     """
-    location = required_path(path, "apps", HUB)
+    location = required_path(path, "apps", ORIGIN)
     folders = problem_folders(Path(location), split)
     rows = map(_folder_row, folders) if folders else read_rows(location, split, (), config)
     beside = Path(location) / EXAMPLE_FILE.format(split=split)
@@ -53,7 +53,7 @@ def problem(
     known_examples: Mapping[int, Mapping[str, Any]] | None = None,
     source: str = "apps",
 ) -> Problem:
-    """One row with `question`, `input_output` and `solutions` as JSON text; raises ValueError that names the key.
+    """One row with `question`, `input_output` and `solutions` as JSON text; raises RowError that names the key.
 
     TACO has the same columns and reads them here.
     """
@@ -62,13 +62,13 @@ def problem(
     statement, url = text(row, "question"), text(metadata, "url", "")
     tests = json_field(row, "input_output")
     if not isinstance(tests, Mapping):
-        raise ValueError(f"input_output: expected an object with inputs and outputs; got {shorten(tests)}")
+        raise RowError(f"input_output: expected an object with inputs and outputs; got {shorten(tests)}")
     entry_point = text(tests, "fn_name", "") or None
     cases = read_cases(tests, "input_output", wrapped_outputs_at=url)
     if not cases:
-        raise ValueError("input_output: expected at least one test; got none")
+        raise RowError("input_output: expected at least one test; got none")
     starter = starter_with_imports(text(row, "starter_code", "")) if entry_point else ""
-    known = (known_examples or {}).get(_number(problem_id))
+    known = known_examples.get(_number(problem_id)) if known_examples else None
     if known:
         examples = read_cases({**known, "fn_name": entry_point}, "example_input_output", wrapped_outputs_at=url)
     else:
@@ -88,12 +88,12 @@ def problem(
         source=url or source,
         licence=LICENCE,
         tags=tuple(tag for tag in (text(metadata, "difficulty", ""),) if tag),
-        wrong_programs=_wrong_programs(row),
+        wrong_programs=tuple(whole_program(code, starter) for code in _wrong_programs(row)),
     )
 
 
 def read_cases(tests: Mapping[str, Any], key: str, wrapped_outputs_at: str = "") -> tuple[TestCase, ...]:
-    """Cases of `{"inputs": [...], "outputs": [...], "fn_name": ...}`; raises ValueError that names `key`.
+    """Cases of `{"inputs": [...], "outputs": [...], "fn_name": ...}`; raises RowError that names `key`.
 
     Texts of stdio problems may be given as lists of lines. Function outputs taken from Codewars are wrapped in a list
     of one; they are unwrapped where every output is, unless the problem is from LeetCode, which does not wrap.
@@ -101,7 +101,7 @@ def read_cases(tests: Mapping[str, Any], key: str, wrapped_outputs_at: str = "")
     inputs = as_list(tests.get("inputs"), f"{key}.inputs")
     outputs = as_list(tests.get("outputs"), f"{key}.outputs")
     if len(inputs) != len(outputs):
-        raise ValueError(f"{key}: expected as many outputs as inputs; got {len(inputs)} inputs, {len(outputs)} outputs")
+        raise RowError(f"{key}: expected as many outputs as inputs; got {len(inputs)} inputs, {len(outputs)} outputs")
     if tests.get("fn_name") is None:
         return tuple(
             TestCase(_lines(given, f"{key}.inputs[{i}]"), _lines(expected, f"{key}.outputs[{i}]"))
@@ -130,7 +130,7 @@ def read_examples(file: str | Path) -> dict[int, Mapping[str, Any]]:
             examples = values.get("example_input_output")
             if examples is not None:
                 found[_number(name(values, "problem_id"))] = as_object(examples)
-        except ValueError as error:
+        except RowError as error:
             raise DataError(f"{row.file}:{row.line}: {error}") from error
     return found
 
@@ -169,11 +169,11 @@ def _lines(value: Any, key: str) -> str:
         return value
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "\n".join(value)
-    raise ValueError(f"{key}: expected text or a list of lines; got {shorten(value)}")
+    raise RowError(f"{key}: expected text or a list of lines; got {shorten(value)}")
 
 
 def _number(problem_id: str) -> int:
     try:
         return int(problem_id)
     except ValueError:
-        raise ValueError(f"problem_id: expected a number; got {problem_id!r}") from None
+        raise RowError(f"problem_id: expected a number; got {problem_id!r}") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from envs.problem_sets import humaneval, livecodebench, mbpp, puzzles
 from envs.problem_sets.apps import problem_folders
-from envs.problem_sets.problem_set import DataError
+from envs.problem_sets.problem_set import DataError, RowError
 from envs.problem_sets.reading import as_object, read_rows
 
 
@@ -70,9 +70,7 @@ def detect_format(path: str | Path, split: str = "train") -> Detection:
     for row in islice(read_rows(path, split, known_files if location.is_dir() else ()), 1):
         try:
             return detect_row(as_object(row.value), f"{row.file}:{row.line}")
-        except DataError:
-            raise
-        except ValueError as error:
+        except RowError as error:
             raise DataError(f"{row.file}:{row.line}: {error}") from error
     raise DataError(f"{path}: expected at least one row; got none")
 

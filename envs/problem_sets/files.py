@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from envs.problem import Problem, problem_from_row, problem_to_row
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import load_rows, read_rows, required_path
 
 
@@ -16,8 +17,16 @@ def load(
     split: str = "train", path: str | Path | None = None, config: str | None = None, strict: bool = True
 ) -> ProblemSet:
     """Load a file, or `split.jsonl` and its like in a folder; a bad row is an error unless `strict` is off."""
-    rows = read_rows(required_path(path, "files", "owner/name"), split, (), config)
-    return load_rows("files", split, rows, problem_from_row, strict=strict)
+    rows = read_rows(required_path(path, "files", "rows that envs.problem writes"), split, (), config)
+    return load_rows("files", split, rows, problem, strict=strict)
+
+
+def problem(row: Mapping[str, Any]) -> Problem:
+    """One row; raises RowError that names the key."""
+    try:
+        return problem_from_row(row)
+    except ValueError as error:
+        raise RowError(str(error)) from error
 
 
 def write(problems: Iterable[Problem], path: str | Path) -> None:

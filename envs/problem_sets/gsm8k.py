@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from envs.extract import parse_number
 from envs.problem import HiddenTests, Interface, Limits, Problem, Step, TestCase
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
 
-HUB = "openai/gsm8k"
+ORIGIN = "openai/gsm8k"
 LICENCE = "MIT"
 STARTER = "def solution():\n"
 TOLERANCE = 1e-4
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 _MARK = re.compile(r"<<([^<>=]*)=([^<>]*)>>")
 _ARITHMETIC = re.compile(r"[-+*/(). \d]+")
 
@@ -26,16 +26,18 @@ def load(
     """Load one split; in a folder or on the hub `socratic` chooses the form with sub-questions."""
     files = (f"{split}_socratic.jsonl",) if socratic else ()
     form = config or ("socratic" if socratic else "main")
-    return load_rows("gsm8k", split, read_rows(required_path(path, "gsm8k", HUB), split, files, form), problem, LICENCE)
+    return load_rows(
+        "gsm8k", split, read_rows(required_path(path, "gsm8k", ORIGIN), split, files, form), problem, LICENCE
+    )
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row with `question` and `answer`; raises ValueError that names the key."""
+    """One row with `question` and `answer`; raises RowError that names the key."""
     question, answer = text(row, "question"), text(row, "answer")
     worked, mark, final = answer.rpartition("####")
     value = parse_number(final) if mark else None
     if value is None:
-        raise ValueError(f"answer: expected a number after '####'; got {shorten(answer[-40:])}")
+        raise RowError(f"answer: expected a number after '####'; got {shorten(answer[-40:])}")
     steps = tuple(_step(line) for line in worked.strip().splitlines() if line.strip())
     program = annotated_program(steps, value)
     return Problem(
@@ -53,15 +55,6 @@ def problem(row: Mapping[str, Any]) -> Problem:
         rationale="\n".join(step.text for step in steps),
         steps=steps,
     )
-
-
-def parse_number(given: str) -> int | float | None:
-    """The number that a text consists of, without currency, per cent signs, commas and a final full stop; else None."""
-    cleaned = given.strip().strip("$€£% ").rstrip(".").strip()
-    if not _NUMBER.fullmatch(cleaned) or len(cleaned) > 300:
-        return None
-    number = float(cleaned.replace(",", ""))
-    return int(cleaned.replace(",", "")) if "." not in cleaned else int(number) if number.is_integer() else number
 
 
 def annotated_program(steps: tuple[Step, ...], answer: int | float) -> str | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
+from envs.problem_sets.evalplus import check_against_reference, without_numpy
 from envs.problem_sets.problem_set import DataError, ProblemSet
-from envs.problem_sets.reading import as_list, load_rows, name, read_rows, required_path, shorten, text
+from envs.problem_sets.reading import load_rows, name, read_rows, required_path, text
 from envs.problem_sets.statement_examples import call_examples
 
-HUB = "openai/openai_humaneval"
+ORIGIN = "openai/openai_humaneval"
 LICENCE = "MIT"
 LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 FILES = ("HumanEval.jsonl.gz", "HumanEval.jsonl", "HumanEvalPlus*.jsonl.gz", "HumanEvalPlus*.jsonl")
@@ -21,12 +22,12 @@ def load(split: str = "test", path: str | Path | None = None, config: str | None
     """Load the 164 problems; `path` is a file, a folder, or a hub name. There is one split, `test`."""
     if split != "test":
         raise DataError(f"humaneval: split: expected 'test', the only one; got {split!r}")
-    rows = read_rows(required_path(path, "humaneval", HUB), split, FILES, config)
+    rows = read_rows(required_path(path, "humaneval", ORIGIN), split, FILES, config)
     return load_rows("humaneval", split, rows, problem, LICENCE)
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row of HumanEval or of EvalPlus; raises ValueError that names the key.
+    """One row of HumanEval or of EvalPlus; raises RowError that names the key.
 
     The prompt is both statement and starter code. `test` holds `def check(candidate)`; a row of EvalPlus without
     it holds inputs, which are checked against the reference inside the test.
@@ -35,12 +36,12 @@ def problem(row: Mapping[str, Any]) -> Problem:
     reference = prompt + text(row, "canonical_solution")
     check = text(row, "test", "")
     if not check.strip():
-        check = _check_against_reference(row, entry_point, reference)
+        check = check_against_reference(row, entry_point, reference)
     return Problem(
         id=name(row, "task_id"),
         statement=prompt,
         interface=Interface.ASSERT,
-        hidden_tests=HiddenTests((TestCase(script=check),)),
+        hidden_tests=HiddenTests((TestCase(script=without_numpy(check)),)),
         example_tests=ExampleTests(tuple(TestCase(script=script) for script in call_examples(prompt, entry_point))),
         entry_point=entry_point,
         starter_code=prompt,
@@ -49,43 +50,3 @@ def problem(row: Mapping[str, Any]) -> Problem:
         source="humaneval",
         licence=LICENCE,
     )
-
-
-_PLUS_TEST = """\
-{reference}
-
-_reference = {entry_point}
-_inputs = {inputs!r}
-
-
-def _close(got, expected, tolerance):
-    if isinstance(expected, float) and isinstance(got, (int, float)):
-        return got == expected or abs(got - expected) <= max(tolerance, 1e-6) * max(1.0, abs(expected))
-    if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)) and len(got) == len(expected):
-        return all(_close(*pair, tolerance) for pair in zip(got, expected))
-    return got == expected
-
-
-def check(candidate):
-    from copy import deepcopy
-
-    for arguments in _inputs:
-        got = candidate(*deepcopy(arguments))
-        {verify}
-"""
-_VERIFY = "assert _close(got, _reference(*deepcopy(arguments)), {tolerance!r})"
-_VERIFY_ROOT = "assert abs(poly(*deepcopy(arguments), got)) <= 1e-4"
-"""HumanEval/32 asks for any root of a polynomial, so the value itself is checked."""
-
-
-def _check_against_reference(row: Mapping[str, Any], entry_point: str, reference: str) -> str:
-    if "base_input" not in row:
-        raise ValueError("test: expected `def check(candidate)`, or base_input and plus_input of EvalPlus; got neither")
-    inputs = as_list(row["base_input"], "base_input") + as_list(row.get("plus_input") or [], "plus_input")
-    if not inputs or not all(isinstance(arguments, list) for arguments in inputs):
-        raise ValueError(f"base_input: expected lists of arguments, at least one; got {shorten(inputs)}")
-    tolerance = row.get("atol") or 0
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
-        raise ValueError(f"atol: expected a number; got {shorten(tolerance)}")
-    verify = _VERIFY_ROOT if entry_point == "find_zero" else _VERIFY.format(tolerance=tolerance)
-    return _PLUS_TEST.format(reference=reference, entry_point=entry_point, inputs=inputs, verify=verify)

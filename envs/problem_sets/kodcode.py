@@ -10,7 +10,7 @@ from typing import Any
 
 from envs.extract import parse_program
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import (
     as_list,
     as_object,
@@ -22,7 +22,7 @@ from envs.problem_sets.reading import (
     text,
 )
 
-HUB = "KodCode/KodCode-V1"
+ORIGIN = "KodCode/KodCode-V1"
 LICENCE = "CC-BY-NC-4.0"
 LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 SOLUTION_MODULE = "solution"
@@ -33,12 +33,12 @@ def load(
     split: str = "train", path: str | Path | None = None, config: str | None = None, n_examples: int = 1
 ) -> ProblemSet:
     """Load one split; the first `n_examples` test functions are example tests where more than that remain hidden."""
-    rows = read_rows(required_path(path, "kodcode", HUB), split, (), config)
+    rows = read_rows(required_path(path, "kodcode", ORIGIN), split, (), config)
     return load_rows("kodcode", split, rows, partial(problem, n_examples=n_examples), LICENCE)
 
 
 def problem(row: Mapping[str, Any], n_examples: int = 1) -> Problem:
-    """One row; raises ValueError that names the key."""
+    """One row; raises RowError that names the key."""
     statement, solution = text(row, "question"), text(row, "solution")
     tests = text(row, "test", "") or text(row, "test_code")
     infos = as_list(json_field(row, "test_info") or [], "test_info")
@@ -46,7 +46,7 @@ def problem(row: Mapping[str, Any], n_examples: int = 1) -> Problem:
     scripts, imported = pytest_scripts(tests)
     entry_point = named or next(iter(imported), "")
     if not entry_point:
-        raise ValueError("test: expected `from solution import NAME`, or test_info with function_name; got neither")
+        raise RowError("test: expected `from solution import NAME`, or test_info with function_name; got neither")
     shown = n_examples if len(scripts) > n_examples else 0
     cases = [TestCase(script=script) for script in scripts]
     return Problem(
@@ -72,7 +72,7 @@ def pytest_scripts(source: str) -> tuple[list[str], list[str]]:
     """
     tree = parse_program(source)
     if tree is None:
-        raise ValueError("test: expected valid Python; got a syntax error")
+        raise RowError("test: expected valid Python; got a syntax error")
     imported: list[str] = []
     shared: list[ast.stmt] = []
     functions: list[ast.FunctionDef] = []
@@ -84,11 +84,11 @@ def pytest_scripts(source: str) -> tuple[list[str], list[str]]:
         else:
             shared.append(node)
     if any(_needs_pytest(node) for node in tree.body):
-        raise ValueError("test: expected plain asserts; got tests that need pytest")
+        raise RowError("test: expected plain asserts; got tests that need pytest")
     if any(function.args.args or function.decorator_list for function in functions):
-        raise ValueError("test: expected test functions without arguments or decorators; got fixtures or parameters")
+        raise RowError("test: expected test functions without arguments or decorators; got fixtures or parameters")
     if not functions:
-        raise ValueError("test: expected at least one test function; got none")
+        raise RowError("test: expected at least one test function; got none")
     head = "".join(f"{ast.unparse(node)}\n" for node in shared)
     return [f"{head}{ast.unparse(function)}\n{function.name}()\n" for function in functions], imported
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
 from envs.problem_sets.leetcode import starter_with_imports
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import (
     as_list,
     as_object,
@@ -26,7 +26,7 @@ from envs.problem_sets.reading import (
     text,
 )
 
-HUB = "livecodebench/code_generation_lite"
+ORIGIN = "livecodebench/code_generation_lite"
 LICENCE = "CC"
 LIMITS = Limits(cpu_s=6.0, memory_mb=1024, output_kb=16 * 1024)
 FILES = ("test*.jsonl",)
@@ -44,25 +44,25 @@ def load(
     last_date: str = "9999",
 ) -> ProblemSet:
     """Load one file; dates such as `2024-08-01` bound the contests, for a model must not have seen them."""
-    rows = read_rows(required_path(path, "livecodebench", HUB), split, FILES, config)
+    rows = read_rows(required_path(path, "livecodebench", ORIGIN), split, FILES, config)
 
     def convert(row: Mapping[str, Any]) -> Problem:
         date = text(row, "contest_date", "")
         if not first_date <= date[:10] <= last_date:
-            raise ValueError(f"contest_date: expected {first_date or 'any'} to {last_date}; got {date}")
+            raise RowError(f"contest_date: expected {first_date or 'any'} to {last_date}; got {date}")
         return problem(row)
 
     return load_rows("livecodebench", split, rows, convert, LICENCE)
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row; raises ValueError that names the key. Public tests are the example tests."""
+    """One row; raises RowError that names the key. Public tests are the example tests."""
     metadata = as_object(json_field(row, "metadata") or {})
     entry_point = text(metadata, "func_name", "") or None
     public = read_cases(json_field(row, "public_test_cases"), "public_test_cases")
     private = read_cases(private_tests(text(row, "private_test_cases")), "private_test_cases")
     if not private:
-        raise ValueError("private_test_cases: expected at least one test; got none")
+        raise RowError("private_test_cases: expected at least one test; got none")
     starter = text(row, "starter_code", "")
     date = text(row, "contest_date", "")
     labels = (text(row, "platform", ""), text(row, "difficulty", ""), f"date:{date[:10]}" if date else "")
@@ -82,7 +82,7 @@ def problem(row: Mapping[str, Any]) -> Problem:
 
 
 def read_cases(tests: Any, key: str) -> tuple[TestCase, ...]:
-    """Cases of `[{"input", "output", "testtype": "stdin" | "functional"}]`; raises ValueError that names `key`."""
+    """Cases of `[{"input", "output", "testtype": "stdin" | "functional"}]`; raises RowError that names `key`."""
     cases = []
     for index, item in enumerate(as_list(tests, key)):
         where = f"{key}[{index}]"
@@ -94,12 +94,12 @@ def read_cases(tests: Any, key: str) -> tuple[TestCase, ...]:
         elif test.get("testtype") in ("stdin", "stdin_stdout"):
             cases.append(TestCase(given, expected))
         else:
-            raise ValueError(f"{where}.testtype: expected stdin or functional; got {shorten(test.get('testtype'))}")
+            raise RowError(f"{where}.testtype: expected stdin or functional; got {shorten(test.get('testtype'))}")
     return tuple(cases)
 
 
 def private_tests(packed: str) -> Any:
-    """Tests given as JSON, or as base64 of zlib of a pickled JSON text; raises ValueError."""
+    """Tests given as JSON, or as base64 of zlib of a pickled JSON text; raises RowError."""
     key = "private_test_cases"
     if packed.lstrip().startswith(("[", "{")):
         return parse_json(packed, key)
@@ -107,9 +107,9 @@ def private_tests(packed: str) -> Any:
         decompressor = zlib.decompressobj()
         content = decompressor.decompress(base64.b64decode(packed, validate=True), MAX_TEST_BYTES)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise ValueError(f"{key}: expected JSON, or base64 of zlib data; got {shorten(packed)} ({error})") from None
+        raise RowError(f"{key}: expected JSON, or base64 of zlib data; got {shorten(packed)} ({error})") from None
     if not decompressor.eof:
-        raise ValueError(f"{key}: expected at most {MAX_TEST_BYTES} bytes of tests, complete; got more, or a part")
+        raise RowError(f"{key}: expected at most {MAX_TEST_BYTES} bytes of tests, complete; got more, or a part")
     return parse_json(pickled_text(content), key)
 
 
@@ -121,11 +121,11 @@ def pickled_text(content: bytes) -> str:
             if opcode.name in _TEXT_OPCODES and found is None and isinstance(argument, str):
                 found = argument
             elif opcode.name not in _IDLE_OPCODES:
-                raise ValueError(f"opcode {opcode.name}")
+                raise RowError(f"opcode {opcode.name}")
     except (
         Exception
     ) as error:  # genops raises whatever its readers raise on torn bytes: ValueError, IndexError, struct.error
-        raise ValueError(f"private_test_cases: expected the pickle of one text; got {error}") from None
+        raise RowError(f"private_test_cases: expected the pickle of one text; got {error}") from None
     if found is None:
-        raise ValueError("private_test_cases: expected the pickle of one text; got none")
+        raise RowError("private_test_cases: expected the pickle of one text; got none")
     return found

@@ -15,6 +15,10 @@ class DataError(UserError):
     """A data file is not what it should be: one line, `file:line: key: what, got, expected`."""
 
 
+class RowError(ValueError):
+    """A row is not what its format says: `key: what, got, expected`; the reader adds the place."""
+
+
 @dataclass(frozen=True, slots=True)
 class DroppedRow:
     """A row that gave no problem."""

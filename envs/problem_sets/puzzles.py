@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import HiddenTests, Interface, Limits, Problem, TestCase
-from envs.problem_sets.problem_set import DataError, ProblemSet
+from envs.problem_sets.problem_set import DataError, ProblemSet, RowError
 from envs.problem_sets.reading import (
     Row,
     as_object,
@@ -21,12 +21,12 @@ from envs.problem_sets.reading import (
     texts,
 )
 
-HUB = "microsoft/P3"
+ORIGIN = "github.com/microsoft/PythonProgrammingPuzzles"
 LICENCE = "MIT"
-LIMITS = Limits(cpu_s=10.0, memory_mb=1024)
+LIMITS = Limits(cpu_s=10.0, memory_mb=1024, output_kb=16 * 1024)
 FILES = ("puzzles.json",)
-IMPORTS = "from typing import *\n\n"
-"""Names that the annotations of `sat` use."""
+IMPORTS = "from typing import List\n\n"
+"""What the set takes for granted in `sat` and in solutions."""
 
 
 def load(
@@ -36,7 +36,7 @@ def load(
     split_file: str | Path | None = None,
 ) -> ProblemSet:
     """Load the puzzles whose class is in `split` of `split_file` (found beside the data); `all` takes every puzzle."""
-    location = Path(required_path(path, "puzzles", HUB))
+    location = Path(required_path(path, "puzzles", ORIGIN))
     rows = read_rows(location, split, FILES, config)
     if split != "all":
         beside = (location if location.is_dir() else location.parent) / "split.json"
@@ -46,10 +46,10 @@ def load(
 
 
 def problem(row: Mapping[str, Any]) -> Problem:
-    """One row; raises ValueError that names the key. The predicate is the statement: nothing about it is secret."""
+    """One row; raises RowError that names the key. The predicate is the statement: nothing about it is secret."""
     predicate, header = text(row, "sat"), text(row, "sol_header")
     docstring = text(row, "sol_docstring", "")
-    starter = "".join(f"{part}\n" for part in (header, docstring) if part)
+    starter = IMPORTS + "".join(f"{part}\n" for part in (header, docstring) if part)
     return Problem(
         id=name(row, "name"),
         statement=predicate,
@@ -72,9 +72,9 @@ def split_classes(file: Path, split: str) -> frozenset[str]:
     try:
         splits = as_object(parse_json(file.read_bytes(), "split"))
         if split not in splits:
-            raise ValueError(f"split: expected one of {', '.join((*splits, 'all'))}; got {split!r}")
+            raise RowError(f"split: expected one of {', '.join((*splits, 'all'))}; got {split!r}")
         return frozenset(as_texts(splits[split], split))
-    except ValueError as error:
+    except RowError as error:
         raise DataError(f"{file}:1: {error}") from error
 
 
@@ -82,5 +82,5 @@ def _in_classes(row: Row, classes: frozenset[str]) -> bool:
     """Whether a row is of these classes; a row that cannot be read goes on, to be dropped with its reason."""
     try:
         return name(as_object(row.value), "name").partition(":")[0] in classes
-    except ValueError:
+    except RowError:
         return True

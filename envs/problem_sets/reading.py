@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from envs.problem import Problem
-from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet, problem_set
+from envs.problem_sets.problem_set import DataError, DroppedRow, ProblemSet, RowError, problem_set
 
 Convert = Callable[[Mapping[str, Any]], Problem]
-"""A function from the row of one format to a Problem; raises ValueError that names the key."""
+"""A function from the row of one format to a Problem; raises RowError that names the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,19 @@ def load_rows(
 ) -> ProblemSet:
     """Convert every row; one that fails is dropped with its reason, or raised as DataError if `strict`."""
     problems: list[Problem] = []
-    places: list[Row] = []
+    places: list[tuple[str, int]] = []
     dropped: list[DroppedRow] = []
     for row in rows:
         try:
             problem = convert(as_object(row.value))
-        except ValueError as error:
+        except RowError as error:
             if strict:
                 raise DataError(f"{row.file}:{row.line}: {error}") from error
             dropped.append(DroppedRow(row.file, row.line, str(error)))
             continue
         problems.append(problem)
-        places.append(row)
-    return problem_set(name, split, problems, [(row.file, row.line) for row in places], dropped, licence)
+        places.append((row.file, row.line))
+    return problem_set(name, split, problems, places, dropped, licence)
 
 
 def read_rows(path: str | Path, split: str, patterns: Iterable[str] = (), config: str | None = None) -> Iterator[Row]:
@@ -76,10 +76,10 @@ def split_files(folder: Path, split: str, patterns: Iterable[str] = ()) -> list[
     raise DataError(f"{folder}: no file for split {split!r}; expected one of {', '.join((*patterns, *usual))}")
 
 
-def required_path(path: str | Path | None, name: str, hub: str) -> str | Path:
+def required_path(path: str | Path | None, name: str, origin: str) -> str | Path:
     """The path itself; a set that is not bundled has none of its own, and nothing is downloaded unasked."""
     if path is None:
-        raise DataError(f"{name}: expected data.path, a file or folder, or the hub name {hub}; got none")
+        raise DataError(f"{name}: expected data.path, a file, folder or hub name; got none (published as {origin})")
     return path
 
 
@@ -125,22 +125,22 @@ def _hub_rows(name: str, split: str, config: str | None) -> Iterator[Row]:
 
 
 def as_object(value: Any) -> Mapping[str, Any]:
-    """The row as a mapping with text keys; raises ValueError."""
+    """The row as a mapping with text keys; raises RowError."""
     if isinstance(value, bytes):
         value = parse_json(value, "row")
     if not isinstance(value, Mapping):
-        raise ValueError(f"row: expected an object; got {type(value).__name__}")
+        raise RowError(f"row: expected an object; got {type(value).__name__}")
     return value
 
 
 def parse_json(text: str | bytes, key: str) -> Any:
-    """Parse JSON; raises ValueError that names `key`, also for text nested too deeply."""
+    """Parse JSON; raises RowError that names `key`, also for text nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError(f"{key}: expected JSON; got text nested too deeply") from None
+        raise RowError(f"{key}: expected JSON; got text nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{key}: expected JSON; got {shorten(text)} ({error})") from None
+        raise RowError(f"{key}: expected JSON; got {shorten(text)} ({error})") from None
 
 
 def json_field(row: Mapping[str, Any], key: str) -> Any:
@@ -150,40 +150,40 @@ def json_field(row: Mapping[str, Any], key: str) -> Any:
 
 
 def text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    """A text, or `default` where the key is missing or null; raises ValueError."""
+    """A text, or `default` where the key is missing or null; raises RowError."""
     value = row.get(key)
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise ValueError(f"{key}: expected text; got {shorten(value)}")
+        raise RowError(f"{key}: expected text; got {shorten(value)}")
     return value
 
 
 def name(row: Mapping[str, Any], key: str) -> str:
-    """A number or a text that names the row; raises ValueError."""
+    """A number or a text that names the row; raises RowError."""
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(f"{key}: expected an id; got {shorten(value)}")
+        raise RowError(f"{key}: expected an id; got {shorten(value)}")
     return str(value)
 
 
 def texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """A list of texts, empty where the key is missing or null; raises ValueError."""
+    """A list of texts, empty where the key is missing or null; raises RowError."""
     return as_texts(row.get(key), key)
 
 
 def as_texts(value: Any, key: str) -> tuple[str, ...]:
-    """`value` as a tuple of texts; raises ValueError that names `key`."""
+    """`value` as a tuple of texts; raises RowError that names `key`."""
     value = () if value is None else value
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{key}: expected a list of texts; got {shorten(value)}")
+        raise RowError(f"{key}: expected a list of texts; got {shorten(value)}")
     return tuple(value)
 
 
 def as_list(value: Any, key: str) -> list[Any]:
-    """`value` as a list; raises ValueError that names `key`."""
+    """`value` as a list; raises RowError that names `key`."""
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{key}: expected a list; got {shorten(value)}")
+        raise RowError(f"{key}: expected a list; got {shorten(value)}")
     return list(value)
 
 

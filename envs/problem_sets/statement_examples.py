@@ -62,8 +62,8 @@ def argument_examples(statement: str) -> tuple[TestCase, ...]:
 
 def _sections(statement: str) -> list[tuple[str, str]]:
     headers = list(_HEADER.finditer(statement))
-    ends = [header.start() for header in headers[1:]] + [len(statement)]
-    return [(header["title"], statement[header.end() : end]) for header, end in zip(headers, ends, strict=True)]
+    ends = [*(header.start() for header in headers[1:]), len(statement)]
+    return [(header["title"], statement[header.end() : end]) for header, end in zip(headers, ends, strict=False)]
 
 
 def _pairs(body: str) -> list[TestCase]:
@@ -110,17 +110,18 @@ def _literal_call(source: str) -> ast.Call | None:
 
 
 def _leading_literal(source: str) -> str | None:
-    """The longest literal at the start of the first line, as source text."""
-    line = source.split("\n", 1)[0].split("#", 1)[0][:500].rstrip()
+    """The literal that the first line begins with, as source text; a remark may follow it, an operator may not."""
+    line = source.split("\n", 1)[0][:500].rstrip().removesuffix(".")
     for end in range(len(line), 0, -1):
-        candidate = line[:end].rstrip(" .,;")
-        if not candidate:
-            return None
+        candidate, rest = line[:end].rstrip(), line[end:].lstrip()
+        if rest and rest[0] not in "#.,;()":
+            continue
         try:
-            value = ast.literal_eval(_parse_expression(candidate))
+            node = _JsonNames().visit(_parse_expression(candidate))
+            value = ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
-        return None if value is Ellipsis else candidate
+        return None if value is Ellipsis else ast.unparse(node)
     return None
 
 

@@ -12,22 +12,22 @@ from typing import Any
 
 from envs.problem import Limits, Problem
 from envs.problem_sets import apps
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
 
-HUB = "BAAI/TACO"
+ORIGIN = "BAAI/TACO"
 LICENCE = "Apache-2.0"
 _TAG_KEYS = ("tags", "skill_types")
 
 
 def load(split: str = "train", path: str | Path | None = None, config: str | None = None) -> ProblemSet:
     """Load one split. Rows carry no id, so a problem is named by a hash of its question."""
-    rows = read_rows(required_path(path, "taco", HUB), split, (), config)
+    rows = read_rows(required_path(path, "taco", ORIGIN), split, (), config)
     return load_rows("taco", split, rows, partial(problem, split=split), LICENCE)
 
 
 def problem(row: Mapping[str, Any], split: str = "train") -> Problem:
-    """One row; raises ValueError that names the key."""
+    """One row; raises RowError that names the key."""
     named = {**row, "problem_id": content_id(text(row, "question"))}
     base = apps.problem(named, split, source="taco")
     tags = tuple(dict.fromkeys(tag for key in _TAG_KEYS for tag in _tags(row, key)))
@@ -42,7 +42,7 @@ def _tags(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         tags = None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ValueError(f"{key}: expected the repr of a list of texts; got {shorten(value)}")
+        raise RowError(f"{key}: expected the repr of a list of texts; got {shorten(value)}")
     return tuple(tags)
 
 

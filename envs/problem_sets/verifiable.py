@@ -11,7 +11,7 @@ from typing import Any
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
 from envs.problem_sets import apps
 from envs.problem_sets.leetcode import starter_with_imports, whole_program
-from envs.problem_sets.problem_set import ProblemSet
+from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import (
     as_list,
     as_object,
@@ -28,7 +28,7 @@ from envs.problem_sets.reading import (
 )
 from envs.problem_sets.statement_examples import argument_examples, stdio_examples
 
-HUB = "open-r1/verifiable-coding-problems-python"
+ORIGIN = "open-r1/verifiable-coding-problems-python"
 LIMITS = Limits(cpu_s=5.0, memory_mb=1024, output_kb=16 * 1024)
 _FENCED = re.compile(r"```(?:python|py)?[^\n]*\n(.*?)```", re.DOTALL)
 _CALLED = re.compile(r"assert\s+(?:not\s+)?\(*\s*(?:[a-z]+\()*?([A-Za-z_]\w*)\(")
@@ -41,16 +41,16 @@ def load(
 
     Where neither the set nor the statement gives examples, the first `n_examples` tests are shown, if more remain.
     """
-    rows = read_rows(required_path(path, "verifiable", HUB), split, (), config)
+    rows = read_rows(required_path(path, "verifiable", ORIGIN), split, (), config)
     return load_rows("verifiable", split, rows, partial(problem, n_examples=n_examples))
 
 
 def problem(row: Mapping[str, Any], n_examples: int = 1) -> Problem:
-    """One row of a schema told by its keys; raises ValueError that names the key."""
+    """One row of a schema told by its keys; raises RowError that names the key."""
     for key, convert in _BY_KEY.items():
         if key in row:
             return convert(row, n_examples)
-    raise ValueError(f"row: expected one of the keys {', '.join(_BY_KEY)}; got {', '.join(map(str, row))[:200]}")
+    raise RowError(f"row: expected one of the keys {', '.join(_BY_KEY)}; got {', '.join(map(str, row))[:200]}")
 
 
 def _from_verification_info(row: Mapping[str, Any], n_examples: int) -> Problem:
@@ -58,7 +58,7 @@ def _from_verification_info(row: Mapping[str, Any], n_examples: int) -> Problem:
     info = as_object(json_field(row, "verification_info"))
     language = text(info, "language", "python")
     if language.lower() not in ("python", "python3"):
-        raise ValueError(f"verification_info.language: expected python; got {language}")
+        raise RowError(f"verification_info.language: expected python; got {language}")
     key = "verification_info.test_cases"
     cases, entry_point = _typed_cases(info.get("test_cases"), key)
     statement = text(row, "problem_statement", "") or text(row, "prompt")
@@ -94,7 +94,7 @@ def _from_acecode(row: Mapping[str, Any], n_examples: int) -> Problem:
     statement, asserts = text(row, "question"), texts(row, "test_cases")
     called = _CALLED.search(asserts[0]) if asserts else None
     if called is None:
-        raise ValueError(f"test_cases: expected asserts that call a function; got {shorten(asserts)}")
+        raise RowError(f"test_cases: expected asserts that call a function; got {shorten(asserts)}")
     shown = n_examples if len(asserts) > n_examples else 0
     cases = [TestCase(script=script) for script in asserts]
     return Problem(
@@ -114,11 +114,11 @@ def _from_verl(row: Mapping[str, Any], n_examples: int) -> Problem:
     model = as_object(json_field(row, "reward_model"))
     truth = as_object(json_field(model, "ground_truth"))
     if "inputs" not in truth:
-        raise ValueError(f"reward_model.ground_truth: expected inputs and outputs; got {shorten(list(truth))}")
+        raise RowError(f"reward_model.ground_truth: expected inputs and outputs; got {shorten(list(truth))}")
     messages = [as_object(message) for message in as_list(row.get("prompt"), "prompt")]
     asked = [text(message, "content") for message in messages if message.get("role") == "user"]
     if not asked:
-        raise ValueError("prompt: expected a message of the user; got none")
+        raise RowError("prompt: expected a message of the user; got none")
     entry_point = text(truth, "fn_name", "") or None
     cases = apps.read_cases(truth, "reward_model.ground_truth")
     named, source = f"verl/{content_id(asked[-1])}", text(row, "data_source", "") or "verl"
@@ -145,7 +145,7 @@ def _problem(
     n_examples: int,
 ) -> Problem:
     if not cases:
-        raise ValueError("tests: expected at least one test; got none")
+        raise RowError("tests: expected at least one test; got none")
     starter = starter_with_imports(starter) if entry_point else ""
     examples = argument_examples(statement) if entry_point else stdio_examples(statement)
     if not examples and len(cases) > n_examples:
@@ -177,9 +177,9 @@ def _typed_cases(tests: Any, key: str) -> tuple[tuple[TestCase, ...], str | None
         elif kind in ("stdin_stdout", "stdin"):
             cases.append(TestCase(text(test, "input"), text(test, "output")))
         else:
-            raise ValueError(f"{where}.type: expected stdin_stdout or function_call; got {shorten(kind)}")
+            raise RowError(f"{where}.type: expected stdin_stdout or function_call; got {shorten(kind)}")
     if len(functions) > 1 or (functions and any(isinstance(case.input, str) for case in cases)):
-        raise ValueError(f"{key}: expected tests of one kind, of one function; got a mixture")
+        raise RowError(f"{key}: expected tests of one kind, of one function; got a mixture")
     return tuple(cases), next(iter(functions), "") or None
 
 

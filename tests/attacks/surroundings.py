@@ -62,7 +62,7 @@ class Surroundings:
         return [
             f"process {pid} is left: {_command_line(pid)}"
             for pid in _children(os.getpid())
-            if pid != self.canary.pid and not _is_zombie_reaped(pid)
+            if pid != self.canary.pid and not _ends_by_itself(pid)
         ]
 
 
@@ -171,7 +171,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _is_zombie_reaped(pid: int) -> bool:
+def _ends_by_itself(pid: int) -> bool:
     """Whether the process is dead already, or dies within a second: an orphan is reaped here, being our child now."""
     for _ in range(20):
         with contextlib.suppress(ChildProcessError):

@@ -29,6 +29,11 @@ def test_there_are_many_programs_in_each_group_with_names_of_their_own():
     assert min(groups.values()) >= 30
 
 
+def test_no_program_is_called_like_a_test_file(pytestconfig):
+    patterns = [*pytestconfig.getini("python_files"), "conftest.py", "__init__.py"]
+    assert not [path for path in PROGRAMS.rglob("*") for pattern in patterns if path.match(pattern)]
+
+
 def test_every_interface_and_every_outcome_is_in_the_corpus():
     assert {attack.request.problem.interface for attack in ATTACKS.values()} == set(Interface)
     outcomes = {outcome for attack in ATTACKS.values() for outcome in attack.verdicts}

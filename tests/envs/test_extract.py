@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.extract import extract_program, is_valid
+from envs.extract import extract_answer, extract_program, is_valid, parse_number
 from envs.problem import HiddenTests, Interface, Problem, TestCase
 
 TESTS = HiddenTests((TestCase([1], 2),))
@@ -99,5 +99,28 @@ def test_hostile_text_is_handed_on() -> None:
 def test_any_text_gives_some_text_and_valid_bare_programs_stay_as_they_are(text: str) -> None:
     program = extract_program(text, STDIO)
     assert isinstance(program, str)
-    if is_valid(text) and not any(mark in text for mark in ("```", "~~~", "<")):
+    if is_valid(text):
         assert program == text
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("3 * 4 = 12. 12 + 2 = 14 --> 14", 14),
+        ("So 7 remain.\n#### 1,234.50", 1234.5),
+        ("The answer is $18.00 a day, not 17.", 18),
+        ("first 3, then -5 apples.", -5),
+        ("answer is unknown", None),
+        ("no number", None),
+        ("5 --> 6</s> 7", 6),
+        ("9" * 400, None),
+    ],
+)
+def test_answers_of_worked_solutions(completion: str, answer: float | None) -> None:
+    assert extract_answer(completion) == answer
+
+
+@given(st.text())
+def test_any_text_gives_a_finite_number_or_none(text: str) -> None:
+    for number in (extract_answer(text), parse_number(text)):
+        assert number is None or abs(number) < float("inf")

@@ -11,9 +11,8 @@ import torch
 from envs.rollout import StopReason
 from envs.verdict import Outcome
 from rl.batch import collate
-from rl.credit import imitate
 from rl.decode import Completion, sample
-from rl.learner import TokenLogProbs
+from rl.learner import LOG_PROBS, TokenLogProbs
 from rl.models import Policy, load_policy
 from tests.builders import a_group, a_rollout
 
@@ -56,9 +55,9 @@ def test_log_probs_are_those_of_the_learner(policy: Policy, temperature: float) 
         a_group([a_rollout(prompt, c.ids, c.log_probs) for c in group], [Outcome.PASSED] * len(group))
         for prompt, group in zip(PROMPTS, sampled(policy, PROMPTS, SEEDS, temperature), strict=True)
     ]
-    batch = collate(groups, imitate)
+    batch = collate(groups)
     with torch.no_grad():
-        log_probs_BT = TokenLogProbs(policy.model)(batch, temperature)
+        log_probs_BT = TokenLogProbs(policy.model)(batch, temperature, LOG_PROBS)["log_probs"]
     difference = (log_probs_BT - batch.columns["behavior_log_probs"]).abs().max()
     assert difference < 1e-5
 

@@ -7,12 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rl.batch import Batch
-from rl.learner import micro_batches
-from rl.losses import Per, Term, cross_entropy, denominator, policy_gradient, rows_in_use, weighted_sum
+from rl.losses import Per, Term, cross_entropy, policy_gradient, rows_in_use, term_loss, unit_weights
 
 # Two rows. Row 0: one prompt token, three learned; row 1: two prompt tokens, one learned, one of padding.
 LOG_PROBS_BT = torch.log(torch.tensor([[1.0, 0.5, 0.25, 0.5], [1.0, 1.0, 0.125, 1.0]]))
@@ -26,13 +23,16 @@ def a_batch() -> Batch:
         ids_BT=torch.tensor([[1, 2, 3, 4], [5, 6, 7, 0]]),
         present_BT=torch.tensor([[True, True, True, True], [True, True, True, False]]),
         learned_BT=LEARNED_BT,
+        prompt_B=torch.tensor([1, 2]),
         group_B=torch.tensor([0, 0]),
+        asked_B=torch.tensor([0, 1]),
         columns={"advantages": ADVANTAGES_BT},
     )
 
 
-def value(term: Term, batch: Batch, log_probs_BT: torch.Tensor) -> float:
-    return float(weighted_sum(term, log_probs_BT, batch) / denominator(term, batch))
+def loss_of(term: Term, batch: Batch, log_probs_BT: torch.Tensor, **outputs: torch.Tensor) -> torch.Tensor:
+    w_BT, units = unit_weights(term, batch)
+    return term_loss(term, {"log_probs": log_probs_BT, **outputs}, batch, w_BT) / units
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def value(term: Term, batch: Batch, log_probs_BT: torch.Tensor) -> float:
     ],
 )
 def test_golden_values(term: Term, expected: float) -> None:
-    assert value(term, a_batch(), LOG_PROBS_BT) == pytest.approx(expected, rel=1e-6)
+    assert float(loss_of(term, a_batch(), LOG_PROBS_BT)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_policy_gradient_with_advantage_one_is_cross_entropy() -> None:
     batch = replace(a_batch(), columns={"advantages": LEARNED_BT.float()})
-    assert value(policy_gradient(), batch, LOG_PROBS_BT) == value(cross_entropy(), batch, LOG_PROBS_BT)
+    assert loss_of(policy_gradient(), batch, LOG_PROBS_BT) == loss_of(cross_entropy(), batch, LOG_PROBS_BT)
 
 
 def test_a_higher_advantage_raises_the_log_prob() -> None:
     log_probs_BT = LOG_PROBS_BT.clone().requires_grad_()
-    weighted_sum(policy_gradient(), log_probs_BT, a_batch()).backward()
+    loss_of(policy_gradient(), a_batch(), log_probs_BT).backward()
     gradient_BT = log_probs_BT.grad
     assert gradient_BT is not None
     assert (gradient_BT[0, 1:] < 0).all()  # descent raises the good row
@@ -67,8 +67,8 @@ def test_a_higher_advantage_raises_the_log_prob() -> None:
 def test_poison_outside_the_mask_changes_nothing(poison: float) -> None:
     log_probs_BT = torch.where(LEARNED_BT, LOG_PROBS_BT, poison).requires_grad_()
     for term in (cross_entropy(), policy_gradient(), policy_gradient(per=Per.SEQUENCE)):
-        total = weighted_sum(term, log_probs_BT, a_batch())
-        assert float(total.detach()) == pytest.approx(float(weighted_sum(term, LOG_PROBS_BT, a_batch())))
+        total = loss_of(term, a_batch(), log_probs_BT)
+        assert float(total.detach()) == pytest.approx(float(loss_of(term, a_batch(), LOG_PROBS_BT)))
         log_probs_BT.grad = None
         total.backward()
         assert torch.isfinite(log_probs_BT.grad).all()
@@ -78,25 +78,12 @@ def test_silent_rows_are_left_out_of_passes_but_not_of_denominators() -> None:
     silent = replace(a_batch(), columns={"advantages": ADVANTAGES_BT * torch.tensor([[1.0], [0.0]])})
     assert rows_in_use((policy_gradient(),), silent).tolist() == [0]
     assert rows_in_use((policy_gradient(), cross_entropy()), silent).tolist() == [0, 1]
-    assert denominator(policy_gradient(), silent) == 4
+    assert unit_weights(policy_gradient(), silent)[1] == 4
 
 
 def test_gradient_agrees_with_finite_differences() -> None:
     batch = a_batch()
     for term in (cross_entropy(), policy_gradient(), policy_gradient(per=Per.SEQUENCE)):
         assert torch.autograd.gradcheck(
-            lambda x, term=term: weighted_sum(term, x, batch), LOG_PROBS_BT.double().requires_grad_()
+            lambda x, term=term: loss_of(term, batch, x), LOG_PROBS_BT.double().requires_grad_()
         )
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(2, 9), min_size=1, max_size=12), st.integers(1, 40))
-def test_micro_batches_hold_every_row_once(lengths: list[int], max_tokens: int) -> None:
-    width = max(lengths)
-    present_BT = torch.arange(width) < torch.tensor(lengths).unsqueeze(1)
-    ids_BT = torch.arange(len(lengths)).unsqueeze(1).expand(-1, width)
-    batch = Batch(ids_BT, present_BT, present_BT, torch.zeros(len(lengths)), {})
-    parts = list(micro_batches(batch, torch.arange(len(lengths)), max_tokens))
-    assert sorted(int(row[0]) for part in parts for row in part.ids_BT) == list(range(len(lengths)))
-    assert all(part.ids_BT.numel() <= max_tokens or len(part) == 1 for part in parts)
-    assert sum(int(part.present_BT.sum()) for part in parts) == sum(lengths)

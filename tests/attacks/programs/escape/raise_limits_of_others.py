@@ -12,8 +12,8 @@ def add(a, b):
         if pid <= 0:
             continue
         try:
-            resource.prlimit(pid, resource.RLIMIT_CORE)
+            resource.prlimit(pid, resource.RLIMIT_CORE, resource.prlimit(pid, resource.RLIMIT_CORE))  # changes nothing
             return a + b
         except OSError:
             continue
-    raise PermissionError("no other process's limits could be read")
+    raise PermissionError("no other process's limits could be set")

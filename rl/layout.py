@@ -1,0 +1,118 @@
+"""Layout: how the rows of a micro-batch are laid out for one pass of a model.
+
+Plainly, a line of the pass is a row of the batch. With shared prompts, a line is a prompt followed by all its
+completions, each of which sees the prompt and itself. Positions restart after the prompt, so every token is computed
+exactly as in its own row, and the prompt is computed once instead of once per rollout.
+
+Axes: B rows, T tokens of the batch; R lines, S tokens of the pass; N learned tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from rl.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Inputs of one pass, and where each learned token of the batch is predicted."""
+
+    ids_RS: torch.Tensor
+    """Token ids."""
+    attention: torch.Tensor
+    """Bool (R, S) of tokens that are there; or float (R, 1, S, S), added to attention scores, for shared prompts."""
+    positions_RS: torch.Tensor
+    """Position of each token within its own row of the batch."""
+    source_N: tuple[torch.Tensor, torch.Tensor]
+    """Line and place whose state predicts each learned token."""
+    target_N: tuple[torch.Tensor, torch.Tensor]
+    """Row and column of each learned token in the batch."""
+
+
+def plain_layout(batch: Batch) -> Layout:
+    """One line per row."""
+    row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
+    positions_RS = torch.arange(batch.ids_BT.shape[1], device=batch.ids_BT.device).expand_as(batch.ids_BT)
+    return Layout(batch.ids_BT, batch.present_BT, positions_RS, (row_N, column_N - 1), (row_N, column_N))
+
+
+def shared_prompt_layout(batch: Batch) -> Layout:
+    """One line per prompt; rows with the same prompt stand next to each other in `batch`."""
+    device = batch.ids_BT.device
+    length_B, prompt_B = batch.present_BT.sum(dim=1), batch.prompt_B
+    line_B = torch.unique_consecutive(batch.asked_B, return_inverse=True)[1]
+    is_first_B = torch.ones_like(line_B, dtype=torch.bool)
+    is_first_B[1:] = line_B[1:] != line_B[:-1]
+    # Place of a row's completion in its line: after the prompt and the completions of its elder siblings.
+    before_B = torch.cumsum(length_B - prompt_B, 0) - (length_B - prompt_B)
+    offset_B = before_B - before_B[is_first_B][line_B]
+    n_lines = int(line_B[-1]) + 1
+    width = int((prompt_B + offset_B + length_B - prompt_B).max())
+    row_M, column_M = _kept(batch, is_first_B)
+    place_M = torch.where(column_M < prompt_B[row_M], column_M, column_M + offset_B[row_M])
+    ids_RS = torch.zeros(n_lines, width, dtype=torch.long, device=device)
+    positions_RS = torch.zeros_like(ids_RS)
+    owner_RS = torch.full_like(ids_RS, -1)  # -1: nothing there; 0: the prompt; i + 1: completion of row i
+    ids_RS[line_B[row_M], place_M] = batch.ids_BT[row_M, column_M]
+    positions_RS[line_B[row_M], place_M] = column_M
+    owner_RS[line_B[row_M], place_M] = torch.where(column_M < prompt_B[row_M], 0, row_M + 1)
+    row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
+    source_N = torch.where(column_N == prompt_B[row_N], column_N - 1, column_N - 1 + offset_B[row_N])
+    return Layout(ids_RS, _attention(owner_RS), positions_RS, (line_B[row_N], source_N), (row_N, column_N))
+
+
+def _kept(batch: Batch, is_first_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of the tokens that are laid out: all completions, and the prompt of each group's first row."""
+    columns_T = torch.arange(batch.ids_BT.shape[1], device=batch.ids_BT.device)
+    in_prompt_BT = columns_T < batch.prompt_B.unsqueeze(1)
+    row_M, column_M = (batch.present_BT & (~in_prompt_BT | is_first_B.unsqueeze(1))).nonzero(as_tuple=True)
+    return row_M, column_M
+
+
+def _attention(owner_RS: torch.Tensor) -> torch.Tensor:
+    """(R, 1, S, S): 0 where a token may look, the lowest float elsewhere; padding may look at the prompt."""
+    places_S = torch.arange(owner_RS.shape[1], device=owner_RS.device)
+    earlier_SS = places_S.unsqueeze(0) <= places_S.unsqueeze(1)
+    seen_RSS = (owner_RS.unsqueeze(1) == 0) | (owner_RS.unsqueeze(1) == owner_RS.unsqueeze(2))
+    allowed_RSS = seen_RSS & earlier_SS & (owner_RS.unsqueeze(1) >= 0)
+    mask = torch.zeros(allowed_RSS.shape, device=owner_RS.device)
+    return mask.masked_fill(~allowed_RSS, torch.finfo(mask.dtype).min).unsqueeze(1)
+
+
+def split_rows(
+    batch: Batch, rows: torch.Tensor, max_tokens: int, *, share_prompts: bool = False
+) -> Iterator[torch.Tensor]:
+    """Split row indices into micro-batches, longest first, each of which lays out at most `max_tokens`.
+
+    A unit is a row, with `share_prompts` the rows of a prompt. A unit that is larger than
+    `max_tokens` stands alone.
+    """
+    units = _together(rows, batch.asked_B[rows]) if share_prompts else [rows[i : i + 1] for i in range(len(rows))]
+    lengths = [_line_length(batch, unit) for unit in units]
+    part: list[torch.Tensor] = []
+    longest = 0
+    for index in sorted(range(len(units)), key=lambda i: -lengths[i]):
+        if part and (len(part) + 1) * longest > max_tokens:
+            yield torch.cat(part)
+            part = []
+        longest = lengths[index] if not part else longest
+        part.append(units[index])
+    if part:
+        yield torch.cat(part)
+
+
+def _together(rows: torch.Tensor, key: torch.Tensor) -> list[torch.Tensor]:
+    """Rows with the same key, in the order in which they stand."""
+    order = torch.argsort(key, stable=True)
+    _, counts = torch.unique_consecutive(key[order], return_counts=True)
+    return list(torch.split(rows[order], counts.tolist()))
+
+
+def _line_length(batch: Batch, unit: torch.Tensor) -> int:
+    """Tokens of the line that holds these rows: their prompt and all their completions."""
+    prompt = int(batch.prompt_B[unit[0]])
+    return prompt + int((batch.present_BT[unit].sum(dim=1) - prompt).sum())

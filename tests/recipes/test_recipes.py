@@ -1,0 +1,96 @@
+"""Every recipe, end to end, through the real command on the real grader."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rl.recipes import RECIPES
+
+SMALL = (
+    "--model.name scratch:nano --data.dev_size 8 --data.test_size 8 --graders.workers 2 --warm_start.rounds 3 "
+    "--warm_start.problems_per_round 4 --warm_start.evaluate_every 2 --reinforce.rounds 2 --reinforce.evaluate_every 2 "
+    "--reinforce.problems_per_round 4 --sampling.n 3 --sampling.max_new_tokens 12 --evaluation.n 2 --evaluation.ks [1,2]"
+).split()
+
+
+def rl_train(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "rl.cli", *words], capture_output=True, text=True, timeout=300)
+
+
+def small_run(recipe: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return rl_train("run", "rl/configs/quickstart.toml", "--recipe", recipe, "--folder", str(folder), *SMALL, *words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path) -> None:
+    done = small_run(recipe, tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert all(set(result["pass_at"]) == {"1", "2"} for result in results.values())
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "manifest.json", "metrics.jsonl", "timings.jsonl", "checkpoints"} <= names
+    rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [r["round"] for r in rounds if r["phase"] == "warm_start" and "grad_norm" in r] == [0, 1, 2]
+    final = tmp_path / "run/checkpoints/final"
+    assert AutoModelForCausalLM.from_pretrained(final).num_parameters() > 0
+    assert AutoTokenizer.from_pretrained(final).eos_token == "<|end|>"
+
+
+@pytest.mark.slow
+def test_same_seed_same_run(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert small_run("grpo", tmp_path / name, "--seed", "5").returncode == 0
+    for file in ("metrics.jsonl", "checkpoints/final/model.safetensors"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_trained_policy_is_evaluated_from_its_run_folder(tmp_path: Path) -> None:
+    assert small_run("warm_start", tmp_path / "run").returncode == 0
+    words = f"evaluate --policy {tmp_path}/run --size 5 --n 2 --ks 1,2 --max-new-tokens 8 --json".split()
+    done = rl_train(*words)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["n_problems"], result["n_programs"]) == (5, 10)
+
+
+def guesses(folder: Path) -> None:
+    """Guess a number: the labelled solutions say each of 0 to 7 equally often, the tests of the others want 5."""
+    for split in ("labelled", "train", "dev", "test"):
+        rows = [
+            {
+                "id": f"{split}-{index}",
+                "statement": f"guess {index % 8}",
+                "interface": "function",
+                "entry_point": "solve",
+                "starter_code": "def solve():\n",
+                "hidden_tests": [{"input": [], "output": 5}],
+                "solutions": [f"def solve():\n    return {index // 8}\n"] if split == "labelled" else [],
+            }
+            for index in range(64)
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.slow
+def test_reinforcement_learns(tmp_path: Path) -> None:
+    """After a warm start that only taught the form, rewards alone must teach the content."""
+    guesses(tmp_path)
+    done = small_run(
+        "grpo", tmp_path / "run", "--data.name", "files", "--data.path", str(tmp_path), "--data.test_size", "24",
+        "--warm_start.rounds", "70", "--warm_start.problems_per_round", "16", "--warm_start.learning_rate", "1e-2",
+        "--warm_start.stop_above", "1",
+        "--reinforce.rounds", "60", "--reinforce.problems_per_round", "8", "--reinforce.learning_rate", "1e-3",
+        "--sampling.n", "8", "--evaluation.temperature", "1", "--evaluation.n", "4", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    before, after = (result["pass_at"]["1"]["mean"] for result in json.loads(done.stdout).values())
+    assert before < 0.4
+    assert after > 0.7

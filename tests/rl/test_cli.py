@@ -1,0 +1,81 @@
+"""The command as people meet it: help, and a mistake in one line with exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rl.cli import main
+
+COMMANDS = ("run", "quickstart", "evaluate", "grade", "audit problems", "doctor")
+
+
+def outcome(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of one command."""
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome(capsys)
+    assert code == 0
+    assert all(command.split()[0] in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    code, out, _ = outcome(capsys, *command.split(), "--help")
+    assert code == 0
+    assert f"example: rl-train {command}" in out
+
+
+def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = outcome(capsys, "run", "--help")
+    assert "--reinforce.learning_rate" in out
+    assert "Step size of AdamW" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fly",), "invalid choice: 'fly'"),
+        (("run",), "required: CONFIG.toml"),
+        (("run", "nowhere.toml"), "nowhere.toml: no such file"),
+        (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
+        (("quickstart", "--recipe", "magic"), "recipe: expected one of grpo, ppo, warm_start; got 'magic'"),
+        (("quickstart", "--model.name", "scratch:huge"), "expected scratch:nano|tiny|small; got 'scratch:huge'"),
+        (("quickstart", "--model.name", "./no/such/model"), "cannot load './no/such/model'"),
+        (("quickstart", "--data.name", "nothing"), "data.name: expected one of apps, basics"),
+        (("quickstart", "--data.name", "files"), "files"),
+        (("evaluate",), "required: --policy"),
+        (("evaluate", "--policy", "x", "--ks", "1,9"), "--ks: pass@9 needs at least as many"),
+        (("evaluate", "--policy", "x", "--n", "0"), "--n: expected a whole number of 1 or more; got 0"),
+        (("evaluate", "--policy", "x", "--frobnicate"), "--frobnicate: unknown option"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = outcome(capsys, *words)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/config.json"))
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    words = ("--folder", str(tmp_path), "--model.name", "scratch:nano", "--graders.min_isolation", "L1")
+    code, _, err = outcome(capsys, "run", "rl/configs/quickstart.toml", *words)
+    assert code == 2
+    assert "already holds a run" in err
