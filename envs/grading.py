@@ -36,6 +36,8 @@ from envs.sandbox.supervisor import (
 from envs.sandbox.verdict_cache import VerdictCache
 from envs.verdict import Outcome, Verdict
 
+_RETRIES = 2
+"""Times that a program is run again when a worker dies or cannot tell; no program can bring that about."""
 _GRACE_S = 2.0
 """Seconds that a supervisor has to end by itself when its socket closes."""
 
@@ -188,11 +190,11 @@ class Grader:
         return found
 
     def _finish(self, job: _Job, verdict: Verdict, digest: str | None) -> None:
-        """Give a verdict to all who wait for it; where we could not tell, try once more on another worker."""
+        """Give a verdict to all who wait for it; where we could not tell, try again on a fresh worker."""
         if verdict.outcome is Outcome.SANDBOX_ERROR:
             if self._closed:
                 return  # it was stopped, and `close` cancels it
-            if job.tries == 0:
+            if job.tries < _RETRIES:
                 job.tries += 1
                 self._retry(job)
                 return
@@ -288,7 +290,7 @@ class _WorkerThread(threading.Thread):
         self.grader._finish(self.outstanding.popleft(), verdict_from_row(answer["verdict"]), answer.get("digest"))
 
     def _lose_worker(self, reason: str) -> None:
-        """The first program on the way was running and is tried once more; the others were only waiting."""
+        """The first program on the way was running and is tried again; the others were only waiting."""
         self._end_process()
         lost, self.outstanding = list(self.outstanding), deque()
         for job in lost[1:]:

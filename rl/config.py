@@ -93,13 +93,51 @@ class ReinforceSection(Section):
     """Policy gradient from unit tests."""
 
     rounds: int = Field(default=60, ge=0)
-    """Rounds of one collection and one optimizer step each."""
+    """Rounds of one collection each."""
     problems_per_round: int = Field(default=32, ge=1)
     """Problems per round."""
     learning_rate: float = Field(default=3e-4, gt=0)
     """Step size of AdamW."""
     reward: Literal["binary", "fraction_passed", "four_level"] = "binary"
     """What a verdict is worth."""
+    advantage: Literal["group_centered", "group_normalised", "leave_one_out"] = "group_centered"
+    """What a rollout is worth within its group."""
+    per: Literal["token", "sequence", "group", "constant"] = "token"
+    """What the loss is a mean over; `constant` divides by rows times sampling.max_new_tokens."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over each round's rollouts."""
+    minibatches: int = Field(default=1, ge=1)
+    """Optimizer steps per pass, each on whole groups."""
+    ahead: int = Field(default=0, ge=0, le=1)
+    """1 writes a round before the steps of the round before it, so that grading and learning overlap."""
+    clip_low: float = Field(default=0.2, gt=0, lt=1)
+    """Lower clip of the importance ratio, where there is more than one step per round or `ahead` is 1."""
+    clip_high: float = Field(default=0.2, gt=0)
+    """Upper clip; above clip_low it is DAPO's clip-higher."""
+    dual_clip: float | None = Field(default=None, gt=1)
+    """Bound on the loss of bad rollouts, as a multiple of their advantage."""
+    ratio: Literal["token", "sequence"] = "token"
+    """Importance ratio per token (PPO, GRPO) or per sequence (GSPO)."""
+    correction_cap: float = Field(default=2.0, ge=1)
+    """Cap on the correction for rollouts of an older policy, where `ahead` is 1."""
+    kl_weight: float = Field(default=0.0, ge=0)
+    """Weight of the KL to the policy before reinforcement; 0 leaves it out."""
+    kl_estimator: Literal["k2", "k3"] = "k2"
+    """k2 has the gradient of KL(policy || reference), k3 that of KL(reference || policy)."""
+    entropy_weight: float = Field(default=0.0, ge=0)
+    """Weight of an entropy bonus; 0 leaves it out."""
+    mask_truncated: bool = False
+    """Leave rollouts that were cut at the length limit out of means and losses."""
+    overlong_margin: int = Field(default=0, ge=0)
+    """Tokens before the length limit over which a penalty grows to 1; 0 is no penalty."""
+    max_draws: int = Field(default=1, ge=1)
+    """Above 1: draw problems again, at most so often, until problems_per_round groups carry signal."""
+    curriculum: bool = False
+    """Prefer problems whose running pass rate is neither 0 nor 1."""
+    value_learning_rate: float = Field(default=1e-3, gt=0)
+    """Step size of the value head (recipe ppo)."""
+    trace: float = Field(default=0.95, ge=0, le=1)
+    """Lambda of generalised advantage estimation (recipe ppo)."""
     evaluate_every: int = Field(default=20, ge=1)
     """Rounds between looks at the dev pass rate."""
 
@@ -180,6 +218,22 @@ def _refuse_contradictions(config: RunConfig) -> None:
     if config.recipe == "grpo" and config.sampling.n < 2:
         raise UserError(
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
+        )
+    reinforce = config.reinforce
+    if reinforce.ahead and (reinforce.max_draws > 1 or reinforce.curriculum):
+        raise UserError(
+            "reinforce.ahead: a round that is drawn by the verdicts of the one before cannot be written ahead of them; "
+            "set reinforce.ahead = 0, or max_draws = 1 and curriculum = false"
+        )
+    if reinforce.minibatches > reinforce.problems_per_round:
+        raise UserError(
+            f"reinforce.minibatches: {reinforce.minibatches} parts of whole groups need as many problems; "
+            f"got reinforce.problems_per_round = {reinforce.problems_per_round}"
+        )
+    if reinforce.overlong_margin >= config.sampling.max_new_tokens:
+        raise UserError(
+            f"reinforce.overlong_margin: expected less than sampling.max_new_tokens, which is "
+            f"{config.sampling.max_new_tokens}; got {reinforce.overlong_margin}"
         )
 
 

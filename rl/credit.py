@@ -88,7 +88,7 @@ def by_reward(
     """
 
     def credit(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
-        return torch.cat([advantage(shaped(group)) for group in groups]).unsqueeze(1)
+        return _rows([advantage(shaped(group)) for group in groups])
 
     def shaped(group: Group) -> torch.Tensor:
         rewards_G = rewards(group, reward)
@@ -110,7 +110,7 @@ def against_greedy(reward: Callable[[Verdict], float]) -> Credit:
             greedy_baseline(rewards(group, reward), torch.tensor([r.temperature == 0 for r in group.rollouts]))
             for group in groups
         ]
-        return torch.cat(advantages).unsqueeze(1)
+        return _rows(advantages)
 
     return credit
 
@@ -146,11 +146,11 @@ def by_values(reward: Callable[[Verdict], float], discount: float = 1.0, trace: 
     """Credit by a value head: generalised advantages over the column `values`, (B, T)."""
 
     def credit(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
-        rewards_B = torch.cat([rewards(group, reward) for group in groups])
+        rewards_B1 = rewards_of_rows(groups, reward)
         advantages_BT = generalised_advantages(
-            rewards_B.nan_to_num(), batch.columns["values"], batch.learned_BT, discount, trace
+            rewards_B1.nan_to_num().squeeze(1), batch.columns["values"], batch.learned_BT, discount, trace
         )
-        return torch.where(rewards_B.isnan().unsqueeze(1), torch.nan, advantages_BT)
+        return torch.where(rewards_B1.isnan(), torch.nan, advantages_BT)
 
     return credit
 
@@ -160,6 +160,16 @@ def rewards(group: Group, reward: Callable[[Verdict], float]) -> torch.Tensor:
     return torch.tensor(
         [torch.nan if v is None or v.outcome is Outcome.SANDBOX_ERROR else reward(v) for v in group.verdicts]
     )
+
+
+def rewards_of_rows(groups: Sequence[Group], reward: Callable[[Verdict], float]) -> torch.Tensor:
+    """Rewards of all rollouts, one per row, (B, 1); NaN where we could not tell."""
+    return _rows([rewards(group, reward) for group in groups])
+
+
+def _rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The numbers of all groups, one per row, (B, 1)."""
+    return torch.cat([torch.zeros(0), *parts]).unsqueeze(1)
 
 
 def _if_spread(rewards_G: torch.Tensor, advantage: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

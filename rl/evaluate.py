@@ -13,6 +13,7 @@ from envs.problem import Problem
 from envs.rollout import Group
 from envs.verdict import Outcome
 from rl.collect import Grade, collect
+from rl.engine import gather, share, together
 from rl.write import Write
 
 N_RESAMPLES = 2000
@@ -50,26 +51,35 @@ class Evaluation:
 
 
 def evaluate(problems: Sequence[Problem], write: Write, grade: Grade, ks: Sequence[int] = (1,)) -> Evaluation:
-    """Write and grade programs for each problem by its hidden tests; `write` must give at least max(ks) per problem."""
-    return evaluation_of(list(collect(problems, write, grade)), ks)
+    """Write and grade programs for each problem by its hidden tests; `write` must give at least max(ks) per problem.
+
+    Ranks share the problems, and all of them get the whole result.
+    """
+    groups = together(lambda: list(collect(share(problems), write, grade)))
+    return evaluation_of(gather([outcomes_of(group) for group in groups]), ks)
 
 
-def evaluation_of(groups: Sequence[Group], ks: Sequence[int]) -> Evaluation:
-    """pass@k over graded groups. A program with a sandbox_error counts as not written."""
-    outcomes = Counter(str(verdict.outcome) for group in groups for verdict in group.verdicts if verdict is not None)
+def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -> Evaluation:
+    """pass@k over the outcomes of each problem's programs. A program with a sandbox_error counts as not written."""
     counts = []
-    for group in groups:
-        known = [v for v in group.verdicts if v is not None and v.outcome is not Outcome.SANDBOX_ERROR]
+    for outcomes_G in outcomes_PG:
+        known = [outcome for outcome in outcomes_G if outcome is not Outcome.SANDBOX_ERROR]
         if known:
-            counts.append((len(known), sum(v.passed for v in known)))
+            counts.append((len(known), known.count(Outcome.PASSED)))
+    frequency = Counter(str(outcome) for outcomes_G in outcomes_PG for outcome in outcomes_G)
     if not counts:
-        raise RuntimeError(f"no program could be judged; outcomes: {dict(outcomes)}")
+        raise RuntimeError(f"no program could be judged; outcomes: {dict(frequency)}")
     return Evaluation(
         n_problems=len(counts),
         n_programs=sum(n for n, _ in counts),
         pass_at={k: _estimate([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in ks},
-        outcomes=dict(sorted(outcomes.items())),
+        outcomes=dict(sorted(frequency.items())),
     )
+
+
+def outcomes_of(group: Group) -> list[Outcome]:
+    """How the programs of a group ended."""
+    return [verdict.outcome for verdict in group.verdicts if verdict is not None]
 
 
 def _estimate(values: Sequence[float]) -> Estimate:

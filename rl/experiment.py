@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,10 +15,11 @@ from envs.problem import Problem
 from envs.problem_sets import load_problems
 from envs.prompts import plain
 from rl.config import RunConfig
+from rl.engine import is_main, world_size
 from rl.evaluate import Evaluation, evaluate
 from rl.learner import Learner, policy_learner
-from rl.log import Log
-from rl.models import Policy, load_policy
+from rl.log import Log, silent_log
+from rl.models import LanguageModel, Policy, load_policy
 from rl.run import start_run, write_json
 from rl.write import by_policy
 
@@ -45,11 +45,11 @@ class Experiment:
     log: Log
     """Where metrics go."""
 
-    def learner(self, learning_rate: float) -> Learner:
-        """A Learner of the policy with a fresh optimizer."""
+    def learner(self, learning_rate: float, model: LanguageModel | None = None) -> Learner:
+        """A Learner of the policy, or of another model, with a fresh optimizer."""
         settings = self.config.learner
         return policy_learner(
-            self.policy.model,
+            model or self.policy.model,
             learning_rate=learning_rate,
             weight_decay=settings.weight_decay,
             warmup_steps=settings.warmup_steps,
@@ -65,14 +65,16 @@ class Experiment:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
         settings = self.config.evaluation
         result = self._evaluate(self.test, n=settings.n, ks=settings.ks, seed_offset=2)
-        write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
+        if is_main():
+            write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():
             self.log.say(f"{name}: pass@{k} {estimate.mean:.1%} on {result.n_problems} held-out problems")
         return result
 
     def save(self, name: str) -> None:
         """Write the policy as a plain transformers folder under checkpoints/."""
-        self.policy.save(self.config.folder / "checkpoints" / name)
+        if is_main():
+            self.policy.save(self.config.folder / "checkpoints" / name)
 
     def _evaluate(self, problems: tuple[Problem, ...], n: int, ks: tuple[int, ...], seed_offset: int) -> Evaluation:
         write = by_policy(
@@ -96,15 +98,11 @@ def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]
         raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
     policy = load_policy(config.model.name, (_training_text(problem) for problem in labelled), config.seed)
     with ExitStack() as stack:
-        grader = stack.enter_context(
-            Grader(config.graders.workers or os.cpu_count(), min_isolation=config.graders.min_isolation)
-        )
-        start_run(
-            config.folder,
-            config.model_dump(mode="json"),
-            {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()},
-        )
-        log = stack.enter_context(Log(config.folder, console))
+        workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
+        grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))
+        facts = {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()}
+        if is_main():
+            start_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()})
         yield Experiment(
             config=config,
             policy=policy,
@@ -113,14 +111,8 @@ def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]
             dev=splits[data.dev][: data.dev_size],
             test=splits[data.test][: data.test_size],
             grader=grader,
-            log=log,
+            log=stack.enter_context(Log(config.folder, console) if is_main() else silent_log()),
         )
-
-
-def policy_folder(path: Path) -> Path:
-    """The model folder that a path means: itself, or the final checkpoint of a run folder."""
-    final = path / "checkpoints" / "final"
-    return final if final.is_dir() else path
 
 
 def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:

@@ -6,15 +6,16 @@ Axes: B rows, T tokens of a batch; N learned tokens of a micro-batch; V vocabula
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from rl.batch import Batch
-from rl.engine import make_accelerator
+from rl.engine import gather, make_accelerator
 from rl.layout import Layout, plain_layout, shared_prompt_layout, split_rows
 from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
+from rl.models import LanguageModel
 
 WEIGHT = "weight of {}"
 """Name of the column that carries the unit weights of a term."""
@@ -24,7 +25,7 @@ LOG_PROBS = frozenset({"log_probs"})
 class TokenLogProbs(nn.Module):
     """A causal language model seen as a function from rows to what it says about each learned token."""
 
-    def __init__(self, model: PreTrainedModel, *, share_prompts: bool = False) -> None:
+    def __init__(self, model: LanguageModel, *, share_prompts: bool = False) -> None:
         """`share_prompts` runs the prompt of a group once; raises ValueError for a model that cannot do so."""
         super().__init__()
         self.model = model
@@ -81,8 +82,9 @@ class Learner:
         self.micro_batch_tokens = micro_batch_tokens
         self.share_prompts = share_prompts
         optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
-        self.module, self.optimizer, self.schedule = self.accelerator.prepare(module, optimizer, schedule)
+        # Not prepared by accelerate, which would step it once per rank.
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
+        self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
         """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm."""
@@ -111,21 +113,21 @@ class Learner:
         units: dict[str, torch.Tensor] = {}
         for term in objective:
             w_BT, n_units = unit_weights(term, batch)
-            units[term.name] = self._over_ranks(n_units)
+            units[term.name] = self._over_ranks(n_units).clamp(min=1)
             batch = batch.with_columns({WEIGHT.format(term.name): w_BT})
         wants = frozenset(want for term in objective for want in term.wants)
         totals = dict.fromkeys(units, 0.0)
-        for rows in self._micro_batches(batch, rows_in_use(objective, batch)):
-            part = batch.rows(rows)
-            outputs = self.module(part, temperature, wants)
-            losses = {
-                term.name: term_loss(term, outputs, part, part.columns[WEIGHT.format(term.name)]) / units[term.name]
-                for term in objective
-            }
-            # Data parallel averages gradients over ranks; the units have counted every rank already.
-            self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
+        for part, is_last in self._equal_passes(batch, rows_in_use(objective, batch)):
+            with nullcontext() if is_last else self.accelerator.no_sync(self.module):
+                outputs = self.module(part, temperature, wants)
+                losses = {
+                    term.name: term_loss(term, outputs, part, part.columns[WEIGHT.format(term.name)]) / units[term.name]
+                    for term in objective
+                }
+                # Data parallel averages gradients over ranks; the units have counted every rank already.
+                self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
             totals = {name: total + losses[name].item() for name, total in totals.items()}
-        return totals
+        return {name: float(self._over_ranks(torch.tensor(total))) for name, total in totals.items()}
 
     @torch.no_grad()
     def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
@@ -139,15 +141,23 @@ class Learner:
                 column_BT[rows, : part.ids_BT.shape[1]] = outputs[name].cpu()
         return found
 
+    def _equal_passes(self, batch: Batch, rows: torch.Tensor) -> Iterator[tuple[Batch, bool]]:
+        """Micro-batches, and whether each is the last; ranks with fewer end with passes that weigh nothing."""
+        parts = [batch.rows(part) for part in self._micro_batches(batch, rows)]
+        n_passes = max(gather([len(parts)]))
+        parts += [_weightless(batch)] * (n_passes - len(parts))
+        for index, part in enumerate(parts):
+            yield part, index == n_passes - 1
+
     def _micro_batches(self, batch: Batch, rows: torch.Tensor) -> Iterator[torch.Tensor]:
         return split_rows(batch, rows, self.micro_batch_tokens, share_prompts=self.share_prompts)
 
     def _over_ranks(self, count: torch.Tensor) -> torch.Tensor:
-        total: torch.Tensor = self.accelerator.reduce(count.double(), "sum")
-        return total.clamp(min=1)
+        total: torch.Tensor = self.accelerator.reduce(count.double().to(self.accelerator.device), "sum")
+        return total
 
 
-def policy_learner(model: PreTrainedModel, *, share_prompts: bool = True, **settings: float) -> Learner:
+def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settings: float) -> Learner:
     """A Learner of a policy. Prompts are shared where the model, tried on a few tokens, gives the same log-probs.
 
     Dropout is switched off in the model: a ratio of two passes must compare policies, not two draws of masks.
@@ -158,23 +168,33 @@ def policy_learner(model: PreTrainedModel, *, share_prompts: bool = True, **sett
     return Learner(module, share_prompts=share_prompts, **settings)  # type: ignore[arg-type]
 
 
+def _weightless(batch: Batch) -> Batch:
+    """One row of two tokens, with the columns of `batch`, on which every loss and every weight is zero."""
+    device = batch.ids_BT.device
+    there = torch.ones(1, 2, dtype=torch.bool, device=device)
+    learned = torch.tensor([[False, True]], device=device)
+    zero = torch.zeros(1, dtype=torch.long, device=device)
+    columns = {name: torch.zeros(1, 2, device=device) for name in batch.columns}
+    return Batch(torch.zeros(1, 2, dtype=torch.long, device=device), there, learned, zero + 1, zero, zero, columns)
+
+
 def _spread(values_N: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tensor:
     """Values of the learned tokens at their places in the batch, 0 elsewhere."""
     return values_N.new_zeros(batch.ids_BT.shape).index_put(layout.target_N, values_N)
 
 
-def _switch_off_dropout(model: PreTrainedModel) -> None:
+def _switch_off_dropout(model: LanguageModel) -> None:
     """Models keep their dropout in modules or in float attributes such as `attention_dropout`."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        for name, value in vars(module).items():
+        for name, value in list(vars(module).items()):
             if "dropout" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
 
 
 @torch.no_grad()
-def _head_is_plain(model: PreTrainedModel) -> bool:
+def _head_is_plain(model: LanguageModel) -> bool:
     """Whether logits are the output embedding applied to the decoder's states, with no cap or scale after it."""
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     if decoder is None or head is None:
@@ -189,7 +209,7 @@ def _head_is_plain(model: PreTrainedModel) -> bool:
 
 
 @torch.no_grad()
-def _can_share_prompts(model: PreTrainedModel) -> bool:
+def _can_share_prompts(model: LanguageModel) -> bool:
     """Whether the model obeys a mask of its own for each group: recurrent models do not.
 
     A sliding window is not applied under such a mask, which rows longer than the window would show, so it is refused.

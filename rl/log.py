@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +16,9 @@ from rich.live import Live
 from rich.table import Table
 
 from envs.rollout import Group, StopReason
+from envs.verdict import Outcome
+from rl.collect import has_signal
+from rl.engine import gather
 
 SHOWN_ROWS = 18
 """Rounds that the live table keeps in sight."""
@@ -22,35 +27,54 @@ PLAIN_EVERY = 10
 
 
 def describe(groups: Sequence[Group]) -> dict[str, Any]:
-    """What a round's rollouts were like: counts and shares, nothing timed.
+    """What a round's rollouts were like, over all ranks: counts and shares, nothing timed.
 
     pass_rate: passed / judged programs; signal: share of groups with both passing and failing programs; tokens: mean
     completion length; truncated: share of completions cut at the length limit; outcomes: programs by outcome.
     """
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    verdicts = [verdict for group in groups for verdict in group.verdicts if verdict is not None]
-    shares: dict[str, Any] = {
-        "rollouts": len(rollouts),
-        "tokens": _mean([len(rollout.completion_ids) for rollout in rollouts]),
-    }
-    if verdicts:
-        mixed = [len({v.passed for v in group.verdicts if v is not None}) == 2 for group in groups]
+    facts = gather([_Facts.of(group) for group in groups])
+    outcomes = [outcome for fact in facts for outcome in fact.outcomes]
+    lengths = [length for fact in facts for length in fact.lengths]
+    shares: dict[str, Any] = {"rollouts": len(lengths), "tokens": _mean(lengths)}
+    if outcomes:
         shares |= {
-            "pass_rate": _mean([verdict.passed for verdict in verdicts]),
-            "signal": _mean(mixed),
-            "truncated": _mean([rollout.stop is StopReason.LENGTH for rollout in rollouts]),
-            "outcomes": dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items())),
+            "pass_rate": _mean([outcome is Outcome.PASSED for outcome in outcomes]),
+            "signal": _mean([fact.signal for fact in facts]),
+            "truncated": sum(fact.truncated for fact in facts) / len(lengths),
+            "outcomes": dict(sorted(Counter(map(str, outcomes)).items())),
         }
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The little of a group that its description needs."""
+
+    lengths: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    truncated: int
+    signal: bool
+
+    @classmethod
+    def of(cls, group: Group) -> _Facts:
+        return cls(
+            lengths=tuple(len(rollout.completion_ids) for rollout in group.rollouts),
+            outcomes=tuple(verdict.outcome for verdict in group.verdicts if verdict is not None),
+            truncated=sum(rollout.stop is StopReason.LENGTH for rollout in group.rollouts),
+            signal=has_signal(group),
+        )
 
 
 class Log:
     """Writes a run's metrics and shows them; use as a context manager."""
 
-    def __init__(self, folder: Path, console: Console) -> None:
+    def __init__(
+        self, folder: Path, console: Console, metrics: str = "metrics.jsonl", timings: str = "timings.jsonl"
+    ) -> None:
+        """Append to the two files of `folder`."""
         self.console = console
-        self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._timings = (folder / "timings.jsonl").open("a", encoding="utf-8")
+        self._metrics = (folder / metrics).open("a", encoding="utf-8")
+        self._timings = (folder / timings).open("a", encoding="utf-8")
         self._phase = ""
         self._rows: list[tuple[str, ...]] = []
         self._live = Live(self._table(), console=console, transient=True) if console.is_terminal else None
@@ -76,7 +100,7 @@ class Log:
         """Print one line of plain words, above the live table where there is one."""
         self.console.print(line, highlight=False, soft_wrap=True)
 
-    def round(self, number: int, metrics: Mapping[str, Any], *, collect_s: float, learn_s: float) -> None:
+    def round(self, number: int, metrics: Mapping[str, Any], collect_s: float, learn_s: float) -> None:
         """Record a round: its metrics, and apart from them its seconds, which differ from run to run."""
         place = {"phase": self._phase, "round": number}
         _append(self._metrics, place | dict(metrics))
@@ -118,6 +142,11 @@ class Log:
         for row in self._rows[-SHOWN_ROWS:]:
             table.add_row(*row)
         return table
+
+
+def silent_log() -> Log:
+    """A Log that keeps and shows nothing: for the ranks that do not write."""
+    return Log(Path(os.devnull).parent, Console(quiet=True), metrics=os.devnull, timings=os.devnull)
 
 
 def _append(file: Any, record: Mapping[str, Any]) -> None:

@@ -1,55 +1,70 @@
-"""train: the straight line from problems to an optimizer step, blind to the recipe that runs.
+"""train: the straight line from problems to optimizer steps, blind to the recipe that runs.
 
-problems -> prompts -> rollouts -> verdicts -> scores -> credit -> loss -> optimizer step -> evaluation -> log
+problems -> prompts -> rollouts -> verdicts -> scores -> credit -> loss -> optimizer steps -> evaluation -> log
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from envs.problem import Problem
-from rl.batch import Credit, collate
-from rl.collect import Grade, collect
+import torch
+
+from envs.rollout import Group
+from rl.batch import Batch, Credit, collate
+from rl.collect import Gather
+from rl.engine import gather as gather_over_ranks
 from rl.learner import Learner
 from rl.log import Log, describe
 from rl.losses import Term
-from rl.write import Write
+from rl.score import Score, nobody
+
+After = Callable[[int, Sequence[Group], Batch], Mapping[str, float]]
+"""(round, groups, batch) -> metrics: a co-learner's update, or anything else that a round ends with."""
 
 
 def train(
     learner: Learner,
-    problems: Sequence[Problem],
+    gather: Gather,
     *,
-    write: Write,
-    grade: Grade | None,
     credit: Credit,
     objective: tuple[Term, ...],
     rounds: int,
-    problems_per_round: int,
     temperature: float,
     seed: int,
     log: Log,
+    score: Score = nobody,
+    epochs: int = 1,
+    minibatches: int = 1,
+    ahead: int = 0,
+    after: Sequence[After] = (),
     evaluate: Callable[[], float] | None = None,
     evaluate_every: int = 0,
     stop_above: float | None = None,
 ) -> None:
-    """Run up to `rounds` rounds of one collection and one optimizer step each.
+    """Run up to `rounds` rounds: one collection, then `epochs * minibatches` optimizer steps.
 
+    With `ahead=1` a round's programs are written before the steps of the round before it, and graded during them.
     `evaluate` gives a pass rate in [0, 1] every `evaluate_every` rounds; training stops once it exceeds `stop_above`.
     """
+    begun = [gather(number) for number in range(min(ahead, rounds))]
     for number in range(rounds):
         started = time.perf_counter()
-        drawn_P = draw(problems, problems_per_round, seed, number)
-        groups_P = list(collect(drawn_P, write, grade, number))
+        if number + ahead < rounds:
+            begun.append(gather(number + ahead))
+        groups_P = begun.pop(0)()
         collected = time.perf_counter()
         batch = collate(groups_P)
-        metrics = learner.step(batch.with_advantages(credit(groups_P, batch)), objective, temperature)
-        log.round(
-            number, describe(groups_P) | metrics, collect_s=collected - started, learn_s=time.perf_counter() - collected
-        )
+        batch = batch.with_columns(score(groups_P, batch))
+        batch = batch.with_advantages(credit(groups_P, batch))
+        metrics: dict[str, float] = {}
+        problem_ids = [group.problem.id for group in groups_P]
+        for part in minibatches_of(batch, problem_ids, epochs, minibatches, f"{seed} {number}"):
+            metrics = learner.step(part, objective, temperature)
+        for update in after:
+            metrics |= update(number, groups_P, batch)
+        log.round(number, describe(groups_P) | metrics, collected - started, time.perf_counter() - collected)
         if evaluate is not None and evaluate_every and (number + 1) % evaluate_every == 0:
             pass_rate = evaluate()
             log.evaluation(number, pass_rate)
@@ -57,14 +72,19 @@ def train(
                 break
 
 
-def draw(problems: Sequence[Problem], count: int, seed: int, round_number: int) -> list[Problem]:
-    """The problems of a round: a pure function of (seed, round) that goes through all of them once per epoch."""
-    places = range(round_number * count, (round_number + 1) * count)
-    return [problems[_order(len(problems), seed, place // len(problems))[place % len(problems)]] for place in places]
+def minibatches_of(batch: Batch, problem_ids: Sequence[str], epochs: int, count: int, name: str) -> Iterator[Batch]:
+    """The batch `epochs` times, each time dealt anew into exactly `count` parts of whole groups, some perhaps empty.
 
-
-@lru_cache(maxsize=4)
-def _order(n_problems: int, seed: int, epoch: int) -> tuple[int, ...]:
-    order = list(range(n_problems))
-    random.Random(f"draw {seed} {epoch}").shuffle(order)
-    return tuple(order)
+    `problem_ids` are those of the batch's groups. The deal is by problem over all ranks, so it is the same however many
+    ranks there are.
+    """
+    everywhere = sorted(set(gather_over_ranks(problem_ids)))
+    for epoch in range(epochs):
+        if count == 1:
+            yield batch
+            continue
+        random.Random(f"minibatches {name} {epoch}").shuffle(order := list(everywhere))
+        part_of = {problem_id: place * count // len(order) for place, problem_id in enumerate(order)}
+        part_G = torch.tensor([part_of[problem_id] for problem_id in problem_ids], dtype=torch.long)
+        for part in range(count):
+            yield batch.rows((part_G[batch.group_B] == part).nonzero().squeeze(1))

@@ -139,7 +139,7 @@ class Estimator(StrEnum):
     """exp(-d) - 1 + d: unbiased and never negative; its gradient as a loss is that of KL(reference || policy)."""
 
 
-def kl_to_reference(weight: float, estimator: Estimator = Estimator.K2, per: Per = Per.TOKEN) -> Term:
+def kl_to_reference(weight: float, estimator: Estimator = Estimator.K2, per: Per = Per.TOKEN, length: int = 1) -> Term:
     """Stay near a reference model; the estimators and their gradients are what `Estimator` says."""
     if estimator is Estimator.K1:
         raise ValueError("k1 has no gradient on average, so it cannot be a loss; use k2 or k3")
@@ -147,7 +147,7 @@ def kl_to_reference(weight: float, estimator: Estimator = Estimator.K2, per: Per
     def loss(outputs: Outputs, batch: Batch) -> torch.Tensor:
         return kl_estimate(outputs["log_probs"], batch.columns["reference_log_probs"], batch.learned_BT, estimator)
 
-    return Term(f"kl_{estimator}", loss, per=per, weight=weight, needs=("reference_log_probs",))
+    return Term(f"kl_{estimator}", loss, per=per, weight=weight, length=length, needs=("reference_log_probs",))
 
 
 def kl_estimate(
@@ -162,9 +162,11 @@ def kl_estimate(
     return torch.expm1(-d_BT) + d_BT
 
 
-def entropy_bonus(weight: float, per: Per = Per.TOKEN) -> Term:
+def entropy_bonus(weight: float, per: Per = Per.TOKEN, length: int = 1) -> Term:
     """Keep the policy from narrowing: loss = -entropy of the distribution that each token is drawn from."""
-    return Term("entropy", lambda outputs, batch: -outputs["entropy"], per=per, weight=weight, wants=("entropy",))
+    return Term(
+        "entropy", lambda outputs, batch: -outputs["entropy"], per=per, weight=weight, length=length, wants=("entropy",)
+    )
 
 
 def value_error(per: Per = Per.TOKEN) -> Term:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -18,8 +19,14 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from envs.errors import UserError
+
+disable_progress_bar()
+
+LanguageModel: TypeAlias = PreTrainedModel
+"""Any causal language model of transformers."""
 
 END_OF_TEXT = "<|end|>"
 PADDING = "<|pad|>"
@@ -57,7 +64,7 @@ SCRATCH_SIZES = MappingProxyType(
 class Policy:
     """A causal language model with the tokenizer that it was made with."""
 
-    model: PreTrainedModel
+    model: LanguageModel
     """The network; its state is what a Learner trains."""
     tokenizer: PreTrainedTokenizerBase
     """Text to ids and back."""
@@ -97,6 +104,12 @@ def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
     if tokenizer.eos_token_id is None:
         raise UserError(f"model.name: the tokenizer of {name!r} has no end-of-text token, so completions cannot end")
     return Policy(model, tokenizer)
+
+
+def policy_folder(path: Path) -> Path:
+    """The model folder that a path means: itself, or the final checkpoint of a run folder."""
+    final = path / "checkpoints" / "final"
+    return final if final.is_dir() else path
 
 
 def _scratch(size_name: str, texts: Iterable[str], seed: int) -> Policy:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from envs.extract import extract_program
 from envs.problem import Problem
+from envs.prompts import completion_for
 from envs.rollout import Prompt, Rollout, Segment, StopReason
 from rl.decode import Completion, sample
 from rl.models import Policy
@@ -106,7 +107,7 @@ def _sampled(
 
 def _written(policy: Policy, problem: Problem, prompt: Prompt, prompt_ids: tuple[int, ...], solution: str) -> Rollout:
     """A reference continues the starter code where it begins with it, and is a whole program otherwise."""
-    text = solution.removeprefix(problem.starter_code)
+    text = completion_for(problem, solution)
     return Rollout(
         prompt=prompt,
         prompt_ids=prompt_ids,

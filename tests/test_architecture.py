@@ -16,7 +16,7 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 
 HEAVY = ("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers")
 OWNERS = {
-    "transformers": {"rl/models.py", "rl/decode.py", "rl/learner.py", "rl/engine.py"},
+    "transformers": {"rl/models.py", "rl/decode.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
 }

@@ -49,16 +49,20 @@ AUTO = "auto"
 """Name that leaves the choice of the format to the detector."""
 
 
-def load_problems(name: str, split: str = "train", path: str | Path | None = None, **options: Any) -> ProblemSet:
-    """Load a set by name; `auto` finds out the format of `path`. Raises DataError for what the user got wrong."""
+def load_problems(name: str, split: str | None = None, path: str | Path | None = None, **options: Any) -> ProblemSet:
+    """Load a set by name; `auto` finds out the format of `path`. Raises DataError for what the user got wrong.
+
+    Without a split it is the set's own default: `test` where the set is there to evaluate by, otherwise `train`.
+    """
     if name == AUTO:
         if path is None:
             raise DataError("data.name: 'auto' needs data.path; got none")
-        name = detect_format(path, split).name
+        name = detect_format(path, split or "train").name
     if name not in PROBLEM_SETS:
         raise DataError(f"data.name: expected one of {', '.join((*PROBLEM_SETS, AUTO))}; got {name!r}")
     _check_options(name, options)
-    return PROBLEM_SETS[name](split, path, **options)
+    chosen = {} if split is None else {"split": split}
+    return PROBLEM_SETS[name](path=path, **chosen, **options)
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -27,15 +27,15 @@ def attack(
         "read the environment of another process": lambda: _read(f"/proc/{pid}/environ"),
         "read the memory of the parent process": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
         "trace another process": lambda: _call(libc.ptrace(16, pid, 0, 0)),
-        "connect over TCP": lambda: socket.create_connection(("127.0.0.1", port), timeout=1),
-        "send over UDP": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", port)),
-        "connect to an abstract socket": lambda: socket.socket(socket.AF_UNIX).connect("\0" + abstract),
-        "connect to a socket file": lambda: socket.socket(socket.AF_UNIX).connect(pathname),
+        "connect over TCP": lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close(),
+        "send over UDP": lambda: _send(port),
+        "connect to an abstract socket": lambda: _connect("\0" + abstract),
+        "connect to a socket file": lambda: _connect(pathname),
         "read a private file": lambda: _read(secret),
         "start a process": _fork,
         "execute a program": _execute,
         "enter new namespaces": lambda: _call(libc.unshare(0x10000000)),
-        "mount a file system": lambda: _call(libc.mount(b"none", b"/", b"tmpfs", 0, None)),
+        "mount a file system": _mount,
         "change the root folder": lambda: os.chroot("/"),
         "make an anonymous file": lambda: os.memfd_create("x"),
         "raise its limits": _raise_limit,
@@ -79,6 +79,16 @@ def _write(folder: str) -> None:
     os.unlink(path)
 
 
+def _connect(address: str) -> None:
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.connect(address)
+
+
+def _send(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.sendto(b"x", ("127.0.0.1", port))
+
+
 def _fork() -> None:
     if os.fork() == 0:
         os._exit(0)
@@ -90,6 +100,12 @@ def _execute() -> None:
     import sys
 
     subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+def _mount() -> None:
+    bind, detach = 0x1000, 2
+    _call(libc.mount(b"/usr", b"/usr", None, bind, None))
+    libc.umount2(b"/usr", detach)
 
 
 def _raise_limit() -> None:

@@ -26,6 +26,8 @@ from envs.sandbox.scripts import (
 from envs.verdict import Failure, Integrity, Outcome, Verdict
 
 _SHORT = 400
+_RESULTS = frozenset({"v", "e", "large", "passed"})
+"""Keys of a record that tells what became of a call or a test."""
 
 
 @dataclass
@@ -151,8 +153,14 @@ class Call:
             case Check.ANY:
                 return True
             case Check.NEAR:
-                numbers = [value for value in (got, self.expected) if type(value) in (int, float)]
-                return len(numbers) == 2 and abs(got - self.expected) < self.margin
+                return type(got) in (int, float) and _near(got, self.expected, self.margin)
+
+
+def _near(got: float, expected: Any, margin: float) -> bool:
+    try:
+        return bool(abs(got - expected) < margin)
+    except (OverflowError, TypeError):  # an integer beyond every float; an expectation that is no number
+        return False
 
 
 def judge_calls(trial: Trial, calls: Sequence[Call]) -> dict[int, Any]:
@@ -263,7 +271,7 @@ def _judge_reports(trial: Trial, program: Ended, test: Ended) -> None:
     if loading is not None:
         evidence.fail(0, *loading)
         return
-    reports = {record.get("i"): record for record in read_records(test.results)}
+    reports = _by_index(read_records(test.results), len(trial.cases))
     for index, case in enumerate(trial.cases):
         record = reports.get(index, {})
         if "passed" in record:
@@ -369,7 +377,7 @@ def _by_index(records: list[dict[str, Any]], n: int) -> dict[int, dict[str, Any]
     """First record per index, indices rising."""
     found: dict[int, dict[str, Any]] = {}
     for record in records:
-        if record.get("i") == len(found) < n and ("v" in record or "e" in record or "large" in record):
+        if record.get("i") == len(found) < n and not _RESULTS.isdisjoint(record):
             found[len(found)] = record
     return found
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envs.errors import UserError
 from envs.problem import Limits
 from envs.sandbox.inside.harness import pack_job
 from envs.sandbox.inside.typed_values import decode, encode
@@ -25,7 +26,7 @@ from envs.sandbox.runner import Jail, SandboxError, memory_file
 _LIMITS = Limits(cpu_s=5.0, memory_mb=512)
 
 
-class IsolationError(Exception):
+class IsolationError(UserError):
     """The machine cannot isolate programs as asked; one sentence with what would help."""
 
 
@@ -115,7 +116,11 @@ def _try_attacks(level: Level) -> list[str]:
 def _targets() -> Iterator[list[Any]]:
     """Things to attack: this process, open sockets, a private file, writable folders."""
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rl-train-probe-"))
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rl-train-probe-"))
+        except OSError:  # a full or read-only machine: what cannot be written here cannot be attacked either
+            yield [os.getpid(), 9, "nobody", "/nonexistent", "/nonexistent", []]
+            return
         secret = Path(folder, "secret")
         secret.write_text("secret")
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

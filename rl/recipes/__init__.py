@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
-from rl.recipes import grpo, warm_start
+from rl.recipes import grpo, ppo, warm_start
 
 RECIPES: Mapping[str, Callable[[Experiment], dict[str, Evaluation]]] = MappingProxyType(
     {
         "grpo": grpo.run,
+        "ppo": ppo.run,
         "warm_start": warm_start.run,
     }
 )

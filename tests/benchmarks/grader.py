@@ -180,9 +180,8 @@ def table(result: dict[str, Any]) -> str:
         target = "" if row["target"] is None else f"{row['target']:.1f}"
         lines.append(f"{name:<32}{row['cpu_ms']:>8.2f}{row['programs_per_s']:>8.0f}{row['ratio']:>8.2f}{target:>8}")
     for level, seconds in result["worker_start_s"].items():
-        lines.append(
-            f"a worker starts at {level} in {1e3 * seconds:.0f} ms; limit {1e3 * result['overshoot_s'][level]:.0f} ms late"
-        )
+        late = result["overshoot_s"][level]
+        lines.append(f"a worker starts at {level} in {1e3 * seconds:.0f} ms; limit {1e3 * late:.0f} ms late")
     return "\n".join(lines)
 
 

@@ -53,6 +53,14 @@ def test_tests_are_distinct_and_counted() -> None:
         assert all(inputs.count(given) == 1 for given in inputs)
 
 
+def test_no_constant_and_no_echo_passes() -> None:
+    for split in SPLITS:
+        for problem in load(split, size=300):
+            cases = problem.hidden_tests.cases
+            assert len({repr(case.output) for case in cases}) > 1, problem.tags
+            assert any(case.input != [case.output] for case in cases), problem.tags
+
+
 def test_problems_survive_a_trip_through_json_rows() -> None:
     for problem in load("dev", size=100):
         assert problem_from_row(problem_to_row(problem)) == problem

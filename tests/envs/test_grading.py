@@ -130,3 +130,59 @@ def test_details_come_from_example_tests_only(grader: Grader) -> None:
 )
 def test_outcomes_of_scripts(grader: Grader, program: str, outcome: Outcome) -> None:
     assert grade(grader, DOUBLE, program).outcome is outcome
+
+
+FORGERIES = [
+    b'{"i":0,"v":{"c":[1]}}',
+    b'{"i":[],"v":1}',
+    b'{"i":0,"v":{"q":["1e999999999",1]}}',
+    b'{"i":0,"v":' + b"[" * 5000,
+    b'{"i":0,"v":' + b"1" * 5000 + b"}",
+    b'{"i":0,"e":5}\n{"i":1,"e":{}}',
+    b'{"i":0,"e":["\\ud800",-1]}\n{"i":1,"e":[[],1e999]}',
+    b'{"syntax":5}',
+    b'{"importing":{}}',
+    b"\xff\x00\n\n\n[]\n5\nnull",
+    b'{"compiled":1}\n{"i":0,"passed":1}\n{"i":1,"passed":1}',
+    b'{"i":0,"large":1}',
+    b'{"i":true,"v":2}\n{"i":0.0,"v":{"t":{}}}',
+]
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(1)", "return 0"])
+def test_forged_results_are_never_a_pass_and_never_our_fault(grader: Grader, end: str) -> None:
+    cut = (
+        "for n in (3, 4):\n        try: os.ftruncate(n, 0), os.lseek(n, 0, 0), os.write(n, {!r})\n"
+        "        except OSError: pass"
+    )
+    programs = [
+        f"import os\ndef f(x):\n    {cut.format(forged + tail)}\n    {end}"
+        for forged in FORGERIES
+        for tail in (b"", b"\n")
+    ]
+    remote = problem_from_row(
+        {
+            "id": "remote",
+            "statement": "",
+            "interface": "assert",
+            "entry_point": "f",
+            "hidden_tests": ["def check(c):\n    for n in (1, 5):\n        assert c(n) == n + 1"],
+        }
+    )
+    one_process = problem_from_row(
+        {
+            "id": "together",
+            "statement": "",
+            "interface": "assert",
+            "entry_point": "f",
+            "hidden_tests": ["assert f(lambda: 1) == 2"],
+        }
+    )
+    for problem in (ADD_ONE, DOUBLE, remote):
+        for program in programs:
+            outcome = grade(grader, problem, program + ("\nf(1)" if problem is DOUBLE else "")).outcome
+            assert outcome not in (Outcome.PASSED, Outcome.SANDBOX_ERROR), program
+    for program in programs:
+        verdict = grade(grader, one_process, program)
+        assert verdict.integrity is Integrity.IN_PROCESS
+        assert verdict.outcome is not Outcome.SANDBOX_ERROR

@@ -19,9 +19,9 @@ from envs.problem import Problem
 from envs.rollout import Rollout, StopReason
 from envs.verdict import Outcome, Verdict
 from rl.collect import collect
+from rl.draw import in_epochs
 from rl.evaluate import evaluation_of
 from rl.log import Log, describe
-from rl.loop import draw
 from rl.write import rollout_seed
 from tests.builders import a_group, a_problem, a_rollout
 
@@ -31,15 +31,16 @@ P, W, S = Outcome.PASSED, Outcome.WRONG_ANSWER, Outcome.SANDBOX_ERROR
 @given(st.integers(1, 30), st.integers(1, 10), st.integers(0, 5))
 def test_draw_goes_through_all_problems_once_per_epoch(n: int, count: int, seed: int) -> None:
     problems = [a_problem(str(i)) for i in range(n)]
-    drawn = [problem.id for number in range(n) for problem in draw(problems, count, seed, number)]
+    draw = in_epochs(problems, count, seed)
+    drawn = [problem.id for number in range(n) for problem in draw(number)]
     for epoch in range(count):
         assert sorted(drawn[epoch * n : (epoch + 1) * n]) == sorted(problem.id for problem in problems)
 
 
 def test_draw_depends_on_seed_and_round_alone() -> None:
     problems = [a_problem(str(i)) for i in range(40)]
-    assert draw(problems, 8, 1, 3) == draw(problems, 8, 1, 3)
-    assert draw(problems, 8, 1, 3) != draw(problems, 8, 2, 3)
+    assert in_epochs(problems, 8, 1)(3) == in_epochs(problems, 8, 1)(3)
+    assert in_epochs(problems, 8, 1)(3) != in_epochs(problems, 8, 2)(3)
 
 
 def test_groups_come_in_order_whatever_finishes_first() -> None:
@@ -77,12 +78,7 @@ def test_without_a_grader_nothing_is_judged() -> None:
 
 
 def test_evaluation_is_unbiased_and_leaves_sandbox_errors_out() -> None:
-    groups = [
-        a_group([a_rollout()] * 4, [P, W, W, W]),
-        a_group([a_rollout()] * 4, [P, P, S, S]),
-        a_group([a_rollout()] * 2, [S, S]),
-    ]
-    result = evaluation_of(groups, ks=(1, 2))
+    result = evaluation_of([[P, W, W, W], [P, P, S, S], [S, S]], ks=(1, 2))
     assert result.pass_at[1].mean == pytest.approx((1 / 4 + 1) / 2)
     assert result.pass_at[2].mean == pytest.approx((1 / 2 + 1) / 2)
     assert result.pass_at[1].low <= result.pass_at[1].mean <= result.pass_at[1].high
@@ -92,7 +88,7 @@ def test_evaluation_is_unbiased_and_leaves_sandbox_errors_out() -> None:
 
 def test_an_evaluation_of_nothing_but_sandbox_errors_is_refused() -> None:
     with pytest.raises(RuntimeError, match="no program could be judged"):
-        evaluation_of([a_group([a_rollout()], [S])], ks=(1,))
+        evaluation_of([[S]], ks=(1,))
 
 
 def test_a_round_describes_its_rollouts() -> None:
@@ -113,7 +109,7 @@ def test_the_log_keeps_metrics_and_seconds_apart(tmp_path: Path, terminal: bool)
     shown = StringIO()
     with Log(tmp_path, Console(file=shown, force_terminal=terminal, width=120)) as log:
         log.phase("reinforce")
-        log.round(0, {"tokens": 12.0, "pass_rate": 0.5, "loss/policy_gradient": 0.25}, collect_s=1.5, learn_s=0.5)
+        log.round(0, {"tokens": 12.0, "pass_rate": 0.5, "loss/policy_gradient": 0.25}, 1.5, 0.5)
         log.evaluation(0, 0.375)
     metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     timings = [json.loads(line) for line in (tmp_path / "timings.jsonl").read_text().splitlines()]

@@ -165,7 +165,7 @@ def decode(text: str | bytes, resolve: Callable[[int], Any] | None = None) -> An
     """
     try:
         return _build(load_json(text), resolve)
-    except (RecursionError, TypeError, KeyError, OverflowError, ZeroDivisionError) as error:
+    except (RecursionError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise ValueError(f"not a value: {type(error).__name__}") from None
 
 
@@ -194,14 +194,20 @@ def _build(tree: Any, resolve: Callable[[int], Any] | None, hashed: bool = False
     if tag == "c":
         return complex(float(content[0]), float(content[1]))
     if tag == "q":
-        from fractions import Fraction
-
-        return Fraction(_build(content[0], resolve), _build(content[1], resolve))
+        return _fraction(_build(content[0], resolve), _build(content[1], resolve))
     if tag == "o":
         return Opaque(str(content)[:80])
     if tag == "h" and resolve is not None:
         return resolve(content)
     raise ValueError(f"not a value: tag {tag!r}")
+
+
+def _fraction(above: Any, below: Any) -> Any:
+    if type(above) is not int or type(below) is not int or max(above.bit_length(), below.bit_length()) > 4096:
+        raise ValueError("not a value: a fraction of two integers of at most 4096 bits")  # longer ones take long
+    from fractions import Fraction
+
+    return Fraction(above, below)
 
 
 def _refuse_equal_hashes(items: list[Any]) -> None:

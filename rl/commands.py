@@ -1,0 +1,202 @@
+"""What each `rl-train` sub-command does, given its parsed options. Heavy libraries are imported where they are used.
+
+A command returns its exit code: 0 done, 1 ran with a negative result. A UserError ends it with code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from envs.problem_sets import ProblemSet
+    from rl.config import RunConfig
+    from rl.evaluate import Evaluation
+
+NEGATIVE = 1
+
+# Graders share the cores with the model: threads that spin at a barrier would wait for whoever is not running.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def run(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Train by a config file."""
+    from rl.config import load_config
+
+    return _train(load_config(options.config, overrides), options.json)
+
+
+def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Train by the config that comes with the package, into a folder that is not taken yet."""
+    from rl.config import CONFIGS, load_config
+
+    config = load_config(CONFIGS / "quickstart.toml", overrides)
+    folder, count = config.folder, 1
+    while folder.exists():
+        count += 1
+        folder = config.folder.with_name(f"{config.folder.name}-{count}")
+    return _train(config.model_copy(update={"folder": folder}), options.json)
+
+
+def evaluate(options: argparse.Namespace, _: list[str]) -> int:
+    """Measure pass@k of a model on a problem set."""
+    if max(options.ks) > options.n:
+        raise UserError(
+            f"--ks: pass@{max(options.ks)} needs at least as many programs per problem; got --n {options.n}"
+        )
+    from envs.grading import Grader
+    from envs.prompts import plain
+    from rl.collect import collect
+    from rl.evaluate import evaluation_of, outcomes_of
+    from rl.models import load_policy, policy_folder
+    from rl.write import by_policy
+
+    problems = _problems(options).problems[: options.size]
+    write = by_policy(
+        load_policy(str(policy_folder(options.policy))),
+        ask=plain,
+        n=options.n,
+        temperature=options.temperature,
+        max_new_tokens=options.max_new_tokens,
+        seed=options.seed,
+    )
+    with Grader(options.workers, min_isolation=options.isolation or "L2") as grader:
+        groups = list(collect(problems, write, grader.submit))
+    result = evaluation_of([outcomes_of(group) for group in groups], options.ks)
+    programs = {group.problem.id: [rollout.program for rollout in group.rollouts] for group in groups}
+    _export(programs, options.evalplus, options.livecodebench)
+    if options.json:
+        print(json.dumps(asdict(result)))
+    else:
+        _show({str(options.policy): result}, _console(False))
+    return 0
+
+
+def grade(options: argparse.Namespace, _: list[str]) -> int:
+    """Grade a file of completions into a file of verdicts."""
+    from envs.grade_files import grade_files
+
+    summary = grade_files(
+        _problems(options), options.completions, options.out, isolation=options.isolation, workers=options.workers
+    )
+    if options.json:
+        print(json.dumps({**asdict(summary), "n_programs": summary.n_programs}))
+    else:
+        print(summary.table())
+    return 0
+
+
+def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
+    """Check a problem set before it is trusted: 0 when it is fit for use, 1 when something is wrong with it."""
+    from envs.audit import audit_problems, cleaned, render, write_ledger
+    from envs.grading import Grader
+    from envs.problem_sets import files
+
+    problems = _problems(options)
+    against = [_named_set(word) for word in options.against]
+    with Grader(options.workers, min_isolation=options.isolation or "L2") as grader:
+        ledger = audit_problems(problems, grader.grade, against)
+    if options.out:
+        write_ledger(ledger, options.out)
+    if options.fix:
+        files.write(cleaned(problems, ledger), options.fix)
+    print(json.dumps({**asdict(ledger), "clean": ledger.clean}) if options.json else render(ledger))
+    return 0 if ledger.clean else NEGATIVE
+
+
+def doctor(options: argparse.Namespace, _: list[str]) -> int:
+    """Say what this machine can isolate, and how to get more: 1 where not even L2 works."""
+    from envs.sandbox.levels import IsolationError, choose_level, doctor
+
+    lines = doctor()
+    print(json.dumps(lines) if options.json else "\n".join(lines))
+    try:
+        choose_level("L2")
+    except IsolationError:
+        return NEGATIVE
+    return 0
+
+
+def _train(config: RunConfig, as_json: bool) -> int:
+    started = time.perf_counter()
+    console = _console(as_json)
+    console.print(f"rl-train: recipe {config.recipe}, seed {config.seed}, folder {config.folder}", highlight=False)
+    from rl.engine import is_main
+    from rl.experiment import open_experiment
+    from rl.recipes import RECIPES
+
+    if config.recipe not in RECIPES:
+        raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
+    with open_experiment(config, console) as experiment:
+        experiment.log.say(
+            f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
+            f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
+        )
+        results = RECIPES[config.recipe](experiment)
+    if not is_main():
+        return 0
+    if as_json:
+        print(json.dumps({name: asdict(result) for name, result in results.items()}))
+    else:
+        _show(results, console)
+        console.print(
+            f"{time.perf_counter() - started:.0f} s in all; everything is in {config.folder}", highlight=False
+        )
+    return 0
+
+
+def _problems(options: argparse.Namespace) -> ProblemSet:
+    """The set that --problems, --data.path and --split name; what was dropped of it is said on standard error."""
+    from envs.problem_sets import load_problems
+
+    problems = load_problems(options.problems, options.split, options.data_path)
+    if problems.dropped:
+        print(problems.summary(), file=sys.stderr)
+    return problems
+
+
+def _named_set(word: str) -> ProblemSet:
+    """The default split of a set given as NAME or NAME=PATH."""
+    from envs.problem_sets import load_problems
+
+    name, _, path = word.partition("=")
+    return load_problems(name, path=path or None)
+
+
+def _export(programs: Mapping[str, list[str]], evalplus: Path | None, livecodebench: Path | None) -> None:
+    from envs.exports import write_evalplus, write_livecodebench
+
+    if evalplus:
+        write_evalplus([(name, program) for name, group in programs.items() for program in group], evalplus)
+    if livecodebench:
+        write_livecodebench(programs, livecodebench)
+
+
+def _show(results: dict[str, Evaluation], console: Console) -> None:
+    """Print evaluations as one table: a row each, pass@k with its 95 % interval."""
+    from rich.table import Table
+
+    ks = list(next(iter(results.values())).pass_at)
+    table = Table("", *(f"pass@{k}" for k in ks), "programs", "passed", title="held-out problems, 95 % intervals")
+    for name, result in results.items():
+        cells = [f"{e.mean:.1%} ({e.low:.1%} to {e.high:.1%})" for e in result.pass_at.values()]
+        table.add_row(name, *cells, f"{result.n_programs}", f"{result.outcomes.get('passed', 0)}")
+    console.print(table)
+
+
+def _console(as_json: bool) -> Console:
+    """Where people read: standard output, or standard error when the output is for a program."""
+    from rich.console import Console
+
+    return Console(stderr=as_json)

@@ -1,0 +1,44 @@
+"""PPO: clipped surrogate with advantages by a value head (arXiv 1707.06347, generalised advantages arXiv 1506.02438).
+
+The value head is a co-learner with a decoder and an optimizer of its own; it takes one step towards the rewards after
+the policy's steps of each round.
+
+We differ from the paper in: the policy and the value head share no weights; the value loss is not clipped; the reward
+comes once, after the last token, and the discount is 1.
+"""
+
+from __future__ import annotations
+
+from envs.rewards import REWARDS
+from rl.credit import by_values
+from rl.evaluate import Evaluation
+from rl.experiment import Experiment
+from rl.learner import Learner
+from rl.phases import imitate_references, reinforce
+from rl.score import values
+from rl.value import TokenValues, fit_values
+
+
+def run(experiment: Experiment) -> dict[str, Evaluation]:
+    """Warm start on the labelled problems, then reinforce with a value head."""
+    config = experiment.config
+    if config.warm_start.rounds:
+        imitate_references(experiment)
+        experiment.save("warm_start")
+    before = experiment.measure("before")
+    reward = REWARDS[config.reinforce.reward]
+    value_learner = Learner(
+        TokenValues(experiment.policy.model),
+        learning_rate=config.reinforce.value_learning_rate,
+        warmup_steps=config.learner.warmup_steps,
+        max_grad_norm=config.learner.max_grad_norm,
+        micro_batch_tokens=config.learner.micro_batch_tokens,
+    )
+    reinforce(
+        experiment,
+        by_values(reward, trace=config.reinforce.trace),
+        judges=[values(value_learner)],
+        after=[fit_values(value_learner, reward)],
+    )
+    experiment.save("final")
+    return {"before reinforcement": before, "after reinforcement": experiment.measure("final")}
