@@ -65,7 +65,12 @@ def greedy_baseline(rewards_G: torch.Tensor, greedy_G: torch.Tensor) -> torch.Te
 
 
 def overlong_penalty(length_G: torch.Tensor, limit: int, margin: int) -> torch.Tensor:
-    """0 up to `limit - margin` tokens, then falling linearly to -1 at `limit` (DAPO, arXiv 2503.14476, eq. 13)."""
+    """0 up to `limit - margin` tokens, then falling linearly to -1 at `limit` (DAPO, arXiv 2503.14476, eq. 13).
+
+    Raises ValueError for a margin below 1.
+    """
+    if margin < 1:
+        raise ValueError(f"the margin of an overlong penalty is at least one token; got {margin}")
     return -((length_G - (limit - margin)) / margin).clamp(0.0, 1.0)
 
 

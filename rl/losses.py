@@ -126,7 +126,10 @@ def clipped(
 
 
 class Estimator(StrEnum):
-    """Per-token estimators of KL(policy || reference) from samples of the policy, with d = log p - log p_reference."""
+    """Per-token estimators of KL(policy || reference) from samples of the policy, with d = log p - log p_reference.
+
+    As losses they hold the visited states fixed: what a token does to the KL of later states has no gradient.
+    """
 
     K1 = "k1"
     """d: unbiased, but its gradient as a loss is zero on average; for metrics and rewards only."""
@@ -196,6 +199,9 @@ def unit_weights(term: Term, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
 
 def term_loss(term: Term, outputs: Outputs, batch: Batch, w_BT: torch.Tensor) -> torch.Tensor:
     """weight * sum of loss * w over some rows; added up over rows and divided by the units, it is the term's loss."""
+    # Before the loss, so that no 0 * NaN enters the gradient; after it, so that none enters the sum.
+    outputs = {name: torch.where(batch.learned_BT, output_BT, 0.0) for name, output_BT in outputs.items()}
+    batch = batch.with_columns({name: torch.where(batch.learned_BT, batch.columns[name], 0.0) for name in term.needs})
     loss_BT = torch.where(batch.learned_BT, term.loss(outputs, batch), 0.0)
     return term.weight * (loss_BT * w_BT).sum()
 
