@@ -1,20 +1,36 @@
 """Sample completions from any causal language model of transformers, with the prompt run once per group.
 
-The key-value cache of a group's prompt is shared out to the rows that continue it; rows that have ended leave the
-batch. Each row draws from its own stream of random numbers, so what it samples does not depend on which rows share its
-batch, up to the rounding of the model's arithmetic.
+The keys and values of a prompt are computed once and copied to the rows that continue it; a row that has ended leaves
+the batch, and the last open row takes its place. Each row draws from its own stream of random numbers, so what it
+samples does not depend on which rows share its batch, up to the rounding of the model's arithmetic. Sampling is from
+the whole distribution: a truncated one (top-p, top-k) has no honest ratio to the learner's.
+
+Axes: P prompts, G samples of a prompt, R rows (all samples), B rows that are still open, S places of the cache, T new
+tokens, V vocabulary, A states of a stop automaton.
 """
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from envs.errors import UserError
 from envs.rollout import StopReason
+
+CACHE_BLOCK = 256
+"""Places by which the buffers of keys and values grow: each growth copies them, which one step in 256 can bear."""
+DEDENT = tuple("\n" + first for first in string.printable if not first.isspace() and first not in "#)]}")
+"""Stop strings that end a completion at its first line, after line one, that begins in column 0 with neither a comment
+nor a closing bracket. Only ASCII is seen: a line that begins with another letter goes on."""
+REASONS = (StopReason.LENGTH, StopReason.END_OF_TEXT, StopReason.STOP_STRING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +38,33 @@ class Completion:
     """What one row sampled."""
 
     ids: tuple[int, ...]
-    """Sampled ids, the end-of-text id included when it came."""
+    """Sampled ids; the last is the end of text, or completes a stop string, where `stop` says so."""
     log_probs: tuple[float, ...]
     """Log-prob of each id at the sampling temperature; at temperature 0, of the untempered model."""
     stop: StopReason
     """Why it ended."""
+
+
+class StopStrings:
+    """Strings that end a completion, as an automaton over token ids: a step costs one look-up per row, no decoding."""
+
+    def __init__(self, strings: Sequence[str], tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
+        """`vocabulary` is the number of the model's logits. Raises UserError for an empty or non-ASCII string."""
+        if bad := [text for text in strings if not text or not text.isascii()]:
+            raise UserError(f"stop strings: expected non-empty ASCII; got {bad[0]!r}")
+        self.pattern = re.compile("|".join(map(re.escape, strings)))
+        by_character = _automaton(strings)
+        self.matched = len(by_character) - 1
+        self.next_AV = torch.from_numpy(_by_token(by_character, _token_texts(tokenizer, vocabulary)))
+
+    def to(self, device: torch.device) -> StopStrings:
+        """Move the automaton to a device; returns itself."""
+        self.next_AV = self.next_AV.to(device)
+        return self
+
+    def cut(self, text: str) -> str:
+        """The text before the first stop string; ids keep what was sampled, programs are taken from this."""
+        return self.pattern.split(text, maxsplit=1)[0]
 
 
 @torch.inference_mode()
@@ -38,15 +76,19 @@ def sample(
     temperature: float,
     max_new_tokens: int,
     end_id: int,
+    stop: StopStrings | None = None,
 ) -> list[list[Completion]]:
     """Continue each prompt once per seed; temperature 0 takes the likeliest token.
 
     Returns one list of Completions per prompt, in the order of its seeds. The model is left in the mode it was in.
+    Raises UserError for a model whose layers are not all attention, and where a prompt leaves no room for
+    `max_new_tokens`.
     """
+    _check(model, prompts_P, max_new_tokens)
     was_training = model.training
     model.eval()
     try:
-        return _sample(model, prompts_P, seeds_PG, temperature, max_new_tokens, end_id)
+        return _sample(model, prompts_P, seeds_PG, temperature, max_new_tokens, end_id, stop)
     finally:
         model.train(was_training)
 
@@ -58,30 +100,39 @@ def _sample(
     temperature: float,
     max_new_tokens: int,
     end_id: int,
+    stop: StopStrings | None,
 ) -> list[list[Completion]]:
     device = model.device
-    owner_B = torch.tensor([p for p, seeds in enumerate(seeds_PG) for _ in seeds], device=device)
-    uniform_BT = _uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
+    owner_R = torch.tensor([p for p, seeds in enumerate(seeds_PG) for _ in seeds], device=device)
+    uniform_RT = _uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
+    ids_RT = torch.zeros(len(owner_R), max_new_tokens, dtype=torch.long, device=device)
+    log_probs_RT = torch.zeros(len(owner_R), max_new_tokens, device=device)
+    length_R = torch.full_like(owner_R, max_new_tokens)
+    reason_R = torch.zeros_like(owner_R)
     cache, logits_PV, mask_PS = _run_prompts(model, prompts_P)
-    cache.batch_select_indices(owner_B)
-    logits_BV, position_B = logits_PV[owner_B], mask_PS.sum(dim=1)[owner_B]
-    n_rows, width = len(owner_B), mask_PS.shape[1]
-    mask_BS = torch.cat([mask_PS[owner_B], torch.ones(n_rows, max_new_tokens, dtype=torch.bool, device=device)], dim=1)
-    ids_BT = torch.full((n_rows, max_new_tokens), end_id, device=device)
-    log_probs_BT = torch.zeros(n_rows, max_new_tokens, device=device)
-    live_B = torch.arange(n_rows, device=device)
-    length_B = torch.full((n_rows,), max_new_tokens, device=device)
-    ended_B = torch.zeros(n_rows, dtype=torch.bool, device=device)
+    width = mask_PS.shape[1]
+    for layer in cache.layers:
+        layer.spread(owner_R, width + max_new_tokens)
+    row_B = torch.arange(len(owner_R), device=device)
+    logits_BV, position_B, state_B = logits_PV[owner_R], mask_PS.sum(dim=1)[owner_R], torch.zeros_like(owner_R)
+    mask_BS = torch.nn.functional.pad(mask_PS, (0, max_new_tokens), value=True)[owner_R]
     for t in range(max_new_tokens):
-        ids_B, log_probs_B = _draw(logits_BV.float(), uniform_BT[live_B, t], temperature)
-        ids_BT[live_B, t], log_probs_BT[live_B, t] = ids_B, log_probs_B
-        over_B = ids_B == end_id
+        ids_B, log_probs_B = _draw(logits_BV.float(), uniform_RT[row_B, t], temperature)
+        ids_RT[row_B, t], log_probs_RT[row_B, t] = ids_B, log_probs_B
+        reason_B = (ids_B == end_id).long()
+        if stop is not None:
+            state_B = stop.next_AV[state_B, ids_B]
+            reason_B = torch.where((state_B == stop.matched) & (reason_B == 0), 2, reason_B)
+        over_B = reason_B > 0
         if over_B.any():
-            length_B[live_B[over_B]], ended_B[live_B[over_B]] = t + 1, True
-            stay = (~over_B).nonzero().squeeze(1)
-            live_B, ids_B, position_B, mask_BS = live_B[stay], ids_B[stay], position_B[stay], mask_BS[stay]
-            cache.batch_select_indices(stay)
-        if len(live_B) == 0 or t == max_new_tokens - 1:
+            length_R[row_B[over_B]], reason_R[row_B[over_B]] = t + 1, reason_B[over_B]
+            gaps, movers, n_open = _close_ranks(over_B)
+            for layer in cache.layers:
+                layer.close_ranks(gaps, movers, n_open)
+            row_B, ids_B, position_B, state_B, mask_BS = (
+                _moved(rows, gaps, movers, n_open) for rows in (row_B, ids_B, position_B, state_B, mask_BS)
+            )
+        if len(row_B) == 0 or t == max_new_tokens - 1:
             break
         output = model(
             input_ids=ids_B.unsqueeze(1),
@@ -91,13 +142,91 @@ def _sample(
             use_cache=True,
         )
         logits_BV, position_B = output.logits[:, -1], position_B + 1
-    rows = iter(zip(ids_BT.tolist(), log_probs_BT.tolist(), length_B.tolist(), ended_B.tolist(), strict=True))
+    rows = iter(zip(ids_RT.tolist(), log_probs_RT.tolist(), length_R.tolist(), reason_R.tolist(), strict=True))
     return [[_completion(*next(rows)) for _ in seeds] for seeds in seeds_PG]
+
+
+class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer, in buffers with room to grow; attention sees views (B, heads, S, width) of them.
+
+    DynamicLayer joins a new tensor at every step, which moves the whole cache for one token. A sliding window is kept
+    whole here and left to the mask.
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    is_initialized: bool
+    buffers: list[torch.Tensor]
+    longest: int
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        if not self.is_initialized:
+            self.keys, self.values, self.is_initialized = key_states, value_states, True
+            return self.keys, self.values
+        n_rows, start = self.keys.shape[0], self.keys.shape[2]
+        end = start + key_states.shape[2]
+        if end > self.buffers[0].shape[2]:
+            self._allocate(slice(None), end)
+        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[:n_rows, :, start:end] = states
+        self.keys, self.values = (buffer[:n_rows, :, :end] for buffer in self.buffers)
+        return self.keys, self.values
+
+    def spread(self, owner_B: torch.Tensor, longest: int) -> None:
+        """Copy row owner_B[b] to row b; no row will grow beyond `longest` places."""
+        self.longest = longest
+        self._allocate(owner_B, self.keys.shape[2])
+
+    def close_ranks(self, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> None:
+        """Move the rows `movers` to `gaps` and keep the first n_open."""
+        self.keys = _moved(self.keys, gaps, movers, n_open)
+        self.values = _moved(self.values, gaps, movers, n_open)
+
+    def _allocate(self, rows: torch.Tensor | slice, n_places: int) -> None:
+        n_places = min(n_places + CACHE_BLOCK, self.longest)
+        self.buffers = [_with_room(held, rows, n_places) for held in (self.keys, self.values)]
+        length = self.keys.shape[2]
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
+
+
+def _with_room(held: torch.Tensor, rows: torch.Tensor | slice, n_places: int) -> torch.Tensor:
+    selected = held[rows]
+    buffer = held.new_empty(*selected.shape[:2], n_places, held.shape[3])
+    buffer[:, :, : held.shape[2]] = selected
+    return buffer
+
+
+def _close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Ended rows among the first n_open places, the open rows behind those places that shall fill them, and n_open."""
+    n_open = int((~over_B).sum())
+    gaps = over_B[:n_open].nonzero().squeeze(1)
+    movers = n_open + (~over_B[n_open:]).nonzero().squeeze(1)
+    return gaps, movers, n_open
+
+
+def _moved(rows: torch.Tensor, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> torch.Tensor:
+    """The first n_open rows after `movers` have gone to `gaps`, in place: only what moves is copied."""
+    rows[gaps] = rows[movers]
+    return rows[:n_open]
+
+
+def _check(model: PreTrainedModel, prompts_P: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    if other := kinds - {DynamicLayer, DynamicSlidingWindowLayer}:
+        name = next(iter(other)).__name__
+        raise UserError(f"model.name: the sampler needs attention in every layer; {model.config.model_type} has {name}")
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(map(len, prompts_P), default=0)
+    if positions is not None and longest + max_new_tokens > positions:
+        raise UserError(
+            f"sampling.max_new_tokens: a prompt of {longest} tokens and {max_new_tokens} new ones exceed "
+            f"the model's {positions} positions"
+        )
 
 
 def _run_prompts(
     model: PreTrainedModel, prompts_P: Sequence[Sequence[int]]
-) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+) -> tuple[Cache, torch.Tensor, torch.Tensor]:
     """Run each prompt once, padded on the left; returns its cache, the logits after its last token, and its mask."""
     width = max(len(prompt) for prompt in prompts_P)
     ids_PS = torch.zeros(len(prompts_P), width, dtype=torch.long)
@@ -106,7 +235,7 @@ def _run_prompts(
         ids_PS[row, width - len(prompt) :] = torch.tensor(prompt)
         mask_PS[row, width - len(prompt) :] = True
     mask_PS = mask_PS.to(model.device)
-    cache = DynamicCache(config=model.config)
+    cache = Cache(layer_class_to_replicate=_GrowingLayer)
     output = model(
         input_ids=ids_PS.to(model.device),
         attention_mask=mask_PS,
@@ -138,6 +267,42 @@ def _draw(logits_BV: torch.Tensor, uniform_B: torch.Tensor, temperature: float) 
     return ids_B, log_probs_BV.gather(1, ids_B.unsqueeze(1)).squeeze(1)
 
 
-def _completion(ids: list[int], log_probs: list[float], length: int, ended: bool) -> Completion:
-    stop = StopReason.END_OF_TEXT if ended else StopReason.LENGTH
-    return Completion(tuple(ids[:length]), tuple(log_probs[:length]), stop)
+def _completion(ids: list[int], log_probs: list[float], length: int, reason: int) -> Completion:
+    return Completion(tuple(ids[:length]), tuple(log_probs[:length]), REASONS[reason])
+
+
+def _automaton(strings: Sequence[str]) -> np.ndarray:
+    """Next state by state and character code (Aho-Corasick): a state is the longest end of the text that begins a stop
+    string; the first is the empty one, the last is that a string is complete, which stays. Code 128 is not ASCII."""
+    states = sorted({text[:n] for text in strings for n in range(len(text))})
+    number = {state: index for index, state in enumerate(states)}
+    table = np.zeros((len(states) + 1, 129), dtype=np.int64)
+    table[-1] = len(states)
+    for state in states:
+        for code in range(128):
+            seen = state + chr(code)
+            if seen.endswith(tuple(strings)):
+                table[number[state], code] = len(states)
+            else:
+                ends = (seen[start:] for start in range(len(seen) + 1))
+                table[number[state], code] = next(number[end] for end in ends if end in number)
+    return table
+
+
+def _by_token(table: np.ndarray, texts_V: Sequence[str]) -> np.ndarray:
+    """The automaton run through the whole text of each token: next state (A, V)."""
+    next_AV = np.repeat(np.arange(len(table))[:, None], len(texts_V), axis=1)
+    length_V = np.array([len(text) for text in texts_V])
+    for place in range(max(length_V, default=0)):
+        longer = np.flatnonzero(length_V > place)
+        codes = [min(ord(texts_V[token][place]), 128) for token in longer.tolist()]
+        next_AV[:, longer] = table[next_AV[:, longer], codes]
+    return next_AV
+
+
+def _token_texts(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> list[str]:
+    """What each id adds to a text: decoded after another token, since some tokenizers drop a leading space."""
+    anchor = tokenizer.encode("a", add_special_tokens=False)[-1]
+    pairs = [[anchor], *([anchor, token] for token in range(vocabulary))]
+    before, *texts = tokenizer.batch_decode(pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return [text.removeprefix(before) for text in texts]
