@@ -20,7 +20,7 @@ from envs.sandbox.evidence import (
     readable_error,
 )
 from envs.sandbox.inside.harness import pack_job
-from envs.sandbox.inside.typed_values import Opaque, decode, encode
+from envs.sandbox.inside.typed_values import Opaque, ValueTooLargeError, decode, encode
 from envs.sandbox.runner import Ended, Jail, memory_file
 from envs.sandbox.scripts import (
     Check,
@@ -120,7 +120,8 @@ def judge_calls(trial: Trial, calls: Sequence[Call]) -> dict[int, Any]:
     Returns the value of each call that gave one.
     """
     limits, evidence = trial.problem.limits, trial.evidence
-    cases = [encode((call.entry, list(call.arguments), call.keywords)) for call in calls]
+    conditions = (Check.TRUE, Check.FALSE)
+    cases = [encode((call.entry, list(call.arguments), call.keywords, call.check in conditions)) for call in calls]
     header = {"mode": "call", "cases": len(cases), "max_parts": limits.output_kb * 1024}
     with OpenFile(memory_file(pack_job(header, trial.program, cases))) as job:
         ended = trial.jail.run(job, limits)
@@ -250,7 +251,14 @@ def _judge_answers(trial: Trial) -> None:
             continue
         script = case.script or ""
         header = {"mode": "predicate", "entry": predicate_name(script), "cases": 1}
-        with OpenFile(memory_file(pack_job(header, script.encode(), [encode(value)]))) as job:
+        try:
+            answer = encode(
+                value, trial.problem.limits.output_kb * 1024
+            )  # what came as bytes has no more parts than they
+        except ValueTooLargeError:
+            evidence.fail(index, Outcome.OUTPUT_LIMIT)
+            continue
+        with OpenFile(memory_file(pack_job(header, script.encode(), [answer]))) as job:
             ended = trial.jail.run_test(job, trial.problem.limits)
         record = (read_records(ended.results) or [{}])[-1]
         if ended.killed is not None:

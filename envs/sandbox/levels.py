@@ -98,7 +98,7 @@ def _try_attacks(level: Level) -> list[str]:
             arguments = [*targets, [hidden for hidden in interpreter.hidden if os.listdir(hidden)]]
             source = (Path(__file__).parent / "attacks.py").read_bytes()
             header = {"mode": "call", "cases": 1, "max_parts": 1 << 16}
-            job = memory_file(pack_job(header, source, [encode(("attack", arguments, {}))]))
+            job = memory_file(pack_job(header, source, [encode(("attack", arguments, {}, False))]))
             try:
                 ended = jail.run(job, _LIMITS)
             finally:

@@ -2,7 +2,8 @@
 
 `None`, `bool`, small `int`, `float` and `str` stand for themselves and a JSON array is a list; everything else is an
 object with one key: `t` tuple, `s` set, `d` dict, `i` large int (hexadecimal), `b` bytes (hexadecimal), `c` complex,
-`q` fraction, `o` opaque (any other object; its class name), `h` handle (an object that stays in the other process).
+`q` fraction, `y` built-in type (by name), `o` opaque (any other object; its class name), `h` handle (an object that
+stays in the other process).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ MAX_DEPTH = 100
 _SMALL = 1 << 53
 _MAX_EQUAL_HASHES = 64
 _int_hex = int.__format__
+_TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)}
 
 
 _scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -147,6 +149,8 @@ class _Encoder:
         if numpy is not None and kind is numpy.ndarray:
             self._spend(value.size)
             return self.plain(value.tolist(), depth + 1)
+        if kind is type and value in _TYPES.values():
+            return {"y": value.__name__}
         if self.handle is not None:
             return {"h": self.handle(value)}
         return {"o": class_name(kind)}
@@ -177,6 +181,8 @@ def _build(tree: Any, resolve: Callable[[int], Any] | None, hashed: bool = False
     if len(tree) != 1:
         raise ValueError("not a value: an object has one key")
     ((tag, content),) = tree.items()
+    if tag == "y":
+        return _TYPES[content]
     if tag == "t":
         return tuple([_build(item, resolve, hashed) for item in content])
     if tag == "d":
