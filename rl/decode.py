@@ -11,6 +11,7 @@ tokens, V vocabulary, A states of a stop automaton.
 
 from __future__ import annotations
 
+import copy
 import re
 import string
 from collections.abc import Sequence
@@ -58,9 +59,10 @@ class StopStrings:
         self.next_AV = torch.from_numpy(_by_token(by_character, _token_texts(tokenizer, vocabulary)))
 
     def to(self, device: torch.device) -> StopStrings:
-        """Move the automaton to a device; returns itself."""
-        self.next_AV = self.next_AV.to(device)
-        return self
+        """The same on another device."""
+        moved = copy.copy(self)
+        moved.next_AV = self.next_AV.to(device)
+        return moved
 
     def cut(self, text: str) -> str:
         """The text before the first stop string; ids keep what was sampled, programs are taken from this."""
@@ -113,6 +115,7 @@ def _sample(
     width = mask_PS.shape[1]
     for layer in cache.layers:
         layer.spread(owner_R, width + max_new_tokens)
+    stop = None if stop is None else stop.to(device)
     row_B = torch.arange(len(owner_R), device=device)
     logits_BV, position_B, state_B = logits_PV[owner_R], mask_PS.sum(dim=1)[owner_R], torch.zeros_like(owner_R)
     mask_BS = torch.nn.functional.pad(mask_PS, (0, max_new_tokens), value=True)[owner_R]

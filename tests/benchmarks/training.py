@@ -247,6 +247,28 @@ def gradient_difference(a: Learner, b: Learner) -> float:
     return float((flat_a - flat_b).norm() / flat_a.norm())
 
 
+def sharing_bound(case: Case, batch: Batch) -> dict[str, float]:
+    """What sharing prompts can save at best: tokens, and multiplications, of the plain pass over the shared one.
+
+    A shared line holds all completions of a prompt and its mask is dense, so its attention grows with their square.
+    """
+    config = case.policy.model.config
+    wide = config.num_hidden_layers * config.hidden_size
+    length_B = batch.present_BT.sum(dim=1)
+    n_lines = int(batch.asked_B.max()) + 1
+    completions_R = torch.zeros(n_lines, dtype=torch.long).index_add_(0, batch.asked_B, length_B - batch.prompt_B)
+    prompt_R = torch.zeros(n_lines, dtype=torch.long).index_copy_(0, batch.asked_B, batch.prompt_B)
+
+    def multiplications(line_R: torch.Tensor) -> int:
+        return int((case.policy.model.num_parameters() * line_R + 2 * wide * line_R**2).sum())
+
+    shared_R = prompt_R + completions_R
+    return {
+        "tokens": float(length_B.sum() / shared_R.sum()),
+        "multiplications": multiplications(length_B) / multiplications(shared_R),
+    }
+
+
 # ---- rounds
 
 
@@ -431,15 +453,19 @@ def fastest(variants: dict[str, Variant]) -> tuple[str, Variant, dict[str, float
     return best, variants[best], costs
 
 
-def compare(variants: dict[str, Variant], turns: int) -> dict[str, dict[str, Any]]:
-    """Run the variants in turn; the first is ours, and each ratio is another's cost per token over ours."""
-    for run in variants.values():
+def compare(variants: dict[str, Variant], turns: int, *, warm_up_all: bool = True) -> dict[str, dict[str, Any]]:
+    """Run the variants in turn; the first is ours, and each ratio is another's cost per token over ours.
+
+    TRL's rounds need no warm-up turn: each leaves out its own first step.
+    """
+    for run in list(variants.values())[: None if warm_up_all else 1]:
         run(WARM_UP)
     costs: dict[str, list[Cost]] = {name: [] for name in variants}
     for turn in range(turns):
         for name, run in variants.items():
             costs[name].append(run(turn))
     ours = next(iter(costs.values()))
+    print(f"measured beside ours: {', '.join(list(variants)[1:])}", file=sys.stderr, flush=True)
     return {name: _summary(theirs, ours) for name, theirs in costs.items()}
 
 
@@ -469,7 +495,7 @@ def measure(turns: int, *, quick: bool) -> dict[str, Any]:
     stages: dict[str, Any] = {}
     tuned: dict[str, Any] = {}
 
-    in_flight = [n_rows] if quick else [16, 32, 64, 256]
+    in_flight = [n_rows] if quick else [16, 32, 64]
     name, batching, tuned["continuous batching, CPU us per token by rows in flight"] = fastest(
         {str(rows): continuous(full, rows) for rows in in_flight}
     )
@@ -478,16 +504,16 @@ def measure(turns: int, *, quick: bool) -> dict[str, Any]:
     )
     stages["sampling, natural"] = compare({"ours": ours_sampling(natural), "generate": generate(natural)}, turns)
 
-    differences = {}
+    differences, bounds = {}, {}
     for length, case in (("full", full), ("natural", natural)):
         batch = a_batch(case)
         (shared, a), (apart, b) = (
             learning(case, batch, share_prompts=share, micro_batch_tokens=2048) for share in (True, False)
         )
         stages[f"learning, {length}"] = compare({"ours": shared, "prompts not shared": apart}, turns)
-        differences[length] = gradient_difference(a, b)
+        differences[length], bounds[length] = gradient_difference(a, b), sharing_bound(case, batch)
 
-    sizes = [n_rows] if quick else [rows for rows in (8, 32, 64, 128, 256) if rows <= n_rows]
+    sizes = [n_rows] if quick else [rows for rows in (32, 128, 256) if rows <= n_rows]
     plainly: dict[str, Any] = {"activation_checkpointing": False, "gradient_checkpointing": False}
     candidates = {str(rows): trl_round(full, **trl_batch(full, rows), **plainly) for rows in sizes}
     name, _, tuned["TRL, CPU us per token by rows of a micro-batch"] = fastest(candidates)
@@ -500,6 +526,7 @@ def measure(turns: int, *, quick: bool) -> dict[str, Any]:
                 "TRL tuned": trl_round(case, **best, **plainly),
             },
             turns,
+            warm_up_all=False,
         )
     stages["round with programs run, natural"] = compare(
         {
@@ -508,6 +535,7 @@ def measure(turns: int, *, quick: bool) -> dict[str, Any]:
             "TRL tuned, subprocess reward": trl_round(natural, run_programs=True, **best, **plainly),
         },
         turns,
+        warm_up_all=False,
     )
     limits = machine_limits()
     return {
@@ -521,6 +549,7 @@ def measure(turns: int, *, quick: bool) -> dict[str, Any]:
         "targets": TARGETS,
         "tuned": tuned,
         "gradient_difference": differences,
+        "sharing_bound": bounds,
         "limits": limits,
         "sampling_floor": sampling_floor(full, limits),
     }
@@ -542,6 +571,11 @@ def table(results: dict[str, Any]) -> str:
     floor = results["sampling_floor"]
     lines += [
         f"gradients, shared and not, relative difference: {results['gradient_difference']}",
+        *(
+            f"learning, {length}: sharing prompts can save at most {bound['tokens']:.2f}x the tokens and "
+            f"{bound['multiplications']:.2f}x the multiplications"
+            for length, bound in results["sharing_bound"].items()
+        ),
         f"limits here: {results['limits']['gflops']:.0f} GFLOP/s, {results['limits']['gb_per_s']:.1f} GB/s; at these the "
         f"matrices of 'sampling, full' take {floor['matrices_s']:.2f} s and its cache {floor['cache_s']:.2f} s of wall time",
         *(
