@@ -121,6 +121,10 @@ def _add_grading(commands: _Commands) -> None:
     problems.add_argument("--out", type=Path, metavar="OUT", help="write the ledger as JSON")
     problems.add_argument("--fix", type=Path, metavar="OUT", help="write the cleaned set as JSONL")
 
+    about = "Check the arithmetic of training on this machine, by a config's model and temperature: under a minute."
+    selftest = _add(commands, "selftest", "selftest", about, "selftest experiment.toml")
+    selftest.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml", help="the experiment (default: none)")
+
     _add(commands, "doctor", "doctor", "Say what this machine can isolate, and how to get more.", "doctor")
 
 

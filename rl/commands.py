@@ -115,6 +115,16 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
     return 0 if ledger.clean else NEGATIVE
 
 
+def selftest(options: argparse.Namespace, _: list[str]) -> int:
+    """Check the arithmetic of training: 1 when a check fails."""
+    from rl.config import load_config
+    from rl.selftest import exit_code, render, run_selftest
+
+    checks = run_selftest(load_config(options.config) if options.config else None)
+    print(json.dumps([asdict(check) for check in checks]) if options.json else render(checks))
+    return exit_code(checks)
+
+
 def doctor(options: argparse.Namespace, _: list[str]) -> int:
     """Say what this machine can isolate, and how to get more: 1 where not even L2 works."""
     from envs.sandbox.levels import IsolationError, choose_level, doctor

@@ -8,7 +8,7 @@ import pytest
 
 from rl.cli import main
 
-COMMANDS = ("run", "quickstart", "evaluate", "grade", "audit problems", "doctor")
+COMMANDS = ("run", "quickstart", "evaluate", "grade", "audit problems", "selftest", "doctor")
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
