@@ -91,7 +91,7 @@ class Call:
     def accepts(self, got: Any, tolerance: float | None) -> bool:
         """Whether a plain value is the right one."""
         if isinstance(got, Opaque):
-            return False
+            return self.check is Check.TRUE  # as objects are; who could forge one could return True as well
         match self.check:
             case Check.EQUAL:
                 return same_value(self.expected, got, tolerance=tolerance, strict=self.strict)

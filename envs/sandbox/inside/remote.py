@@ -22,6 +22,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "get": getattr,
     "set": setattr,
     "item": lambda value, key: value[key],
+    "bool": bool,
     "len": len,
     "str": str,
     "list": list,
@@ -110,7 +111,7 @@ def _answer(
 
 
 class RemoteObject:
-    """An object that lives in the program's process. It has no truth value and equals nothing but itself."""
+    """An object that lives in the program's process and equals nothing but itself."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -147,7 +148,7 @@ class RemoteObject:
         return isinstance(other, RemoteObject) and other._number == self._number
 
     def __bool__(self) -> bool:
-        raise TypeError("an object of the program has no truth value here")
+        return self._ask("bool") is True  # a program that lies here could return True as well
 
 
 def _request(request: dict[str, Any], arguments: tuple[Any, ...], keywords: dict[str, Any], largest: int) -> Any:
