@@ -16,6 +16,8 @@ import torch
 
 from rl.batch import Batch
 
+NO_LIMIT = 1 << 62
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -40,11 +42,11 @@ def plain_layout(batch: Batch) -> Layout:
     return Layout(batch.ids_BT, batch.present_BT, positions_RS, (row_N, column_N - 1), (row_N, column_N))
 
 
-def shared_prompt_layout(batch: Batch) -> Layout:
-    """One line per prompt; rows with the same prompt stand next to each other in `batch`."""
+def shared_prompt_layout(batch: Batch, line_tokens: int = NO_LIMIT) -> Layout:
+    """Lines of a prompt and its completions, which stand next to each other in `batch`; see `_lines`."""
     device = batch.ids_BT.device
     length_B, prompt_B = batch.present_BT.sum(dim=1), batch.prompt_B
-    line_B = torch.unique_consecutive(batch.asked_B, return_inverse=True)[1]
+    line_B = _lines(batch.asked_B, length_B, prompt_B, line_tokens)
     is_first_B = torch.ones_like(line_B, dtype=torch.bool)
     is_first_B[1:] = line_B[1:] != line_B[:-1]
     # Place of a row's completion in its line: after the prompt and the completions of its elder siblings.
@@ -84,14 +86,16 @@ def _attention(owner_RS: torch.Tensor) -> torch.Tensor:
 
 
 def split_rows(
-    batch: Batch, rows: torch.Tensor, max_tokens: int, *, share_prompts: bool = False
+    batch: Batch, rows: torch.Tensor, max_tokens: int, *, share_prompts: bool = False, line_tokens: int = NO_LIMIT
 ) -> Iterator[torch.Tensor]:
     """Split row indices into micro-batches, longest first, each of which lays out at most `max_tokens`.
 
-    A unit is a row, with `share_prompts` the rows of a prompt. A unit that is larger than
+    A unit is a row, with `share_prompts` the rows of a line. A unit that is larger than
     `max_tokens` stands alone.
     """
-    units = _together(rows, batch.asked_B[rows]) if share_prompts else [rows[i : i + 1] for i in range(len(rows))]
+    units = [rows[i : i + 1] for i in range(len(rows))]
+    if share_prompts:
+        units = _units(batch, rows[torch.argsort(batch.asked_B[rows], stable=True)], line_tokens)
     lengths = [_line_length(batch, unit) for unit in units]
     part: list[torch.Tensor] = []
     longest = 0
@@ -105,11 +109,24 @@ def split_rows(
         yield torch.cat(part)
 
 
-def _together(rows: torch.Tensor, key: torch.Tensor) -> list[torch.Tensor]:
-    """Rows with the same key, in the order in which they stand."""
-    order = torch.argsort(key, stable=True)
-    _, counts = torch.unique_consecutive(key[order], return_counts=True)
-    return list(torch.split(rows[order], counts.tolist()))
+def _lines(asked_B: torch.Tensor, length_B: torch.Tensor, prompt_B: torch.Tensor, line_tokens: int) -> torch.Tensor:
+    """Number of the line of each row: a new one for a new prompt, and where a line would exceed `line_tokens`."""
+    lines: list[int] = []
+    used, asked_before = 0, None
+    for asked, length, prompt in zip(asked_B.tolist(), length_B.tolist(), prompt_B.tolist(), strict=True):
+        if asked == asked_before and used + length - prompt <= line_tokens:
+            used += length - prompt
+            lines.append(lines[-1])
+        else:
+            used, asked_before = length, asked
+            lines.append(lines[-1] + 1 if lines else 0)
+    return torch.tensor(lines, dtype=torch.long, device=asked_B.device)
+
+
+def _units(batch: Batch, rows: torch.Tensor, line_tokens: int) -> list[torch.Tensor]:
+    """Rows that share a line."""
+    line_B = _lines(batch.asked_B[rows], batch.present_BT[rows].sum(dim=1), batch.prompt_B[rows], line_tokens)
+    return [rows[line_B == line] for line in range(int(line_B.max()) + 1 if len(rows) else 0)]
 
 
 def _line_length(batch: Batch, unit: torch.Tensor) -> int:

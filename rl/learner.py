@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import nn
 
 from rl.batch import Batch
 from rl.engine import gather, make_accelerator
-from rl.layout import Layout, plain_layout, shared_prompt_layout, split_rows
+from rl.layout import NO_LIMIT, Layout, plain_layout, shared_prompt_layout, split_rows
 from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
 from rl.models import LanguageModel
 
 WEIGHT = "weight of {}"
 """Name of the column that carries the unit weights of a term."""
+LINE_WIDTHS = 3
+"""Longest line of shared prompts, in hidden widths: attention grows with the square of a line, and beyond this it costs
+more than the prompts that are saved (measured on two CPU cores, `tests/benchmarks/training.py`)."""
 LOG_PROBS = frozenset({"log_probs"})
 
 
@@ -30,7 +34,10 @@ class TokenLogProbs(nn.Module):
         super().__init__()
         self.model = model
         self.head_is_plain = _head_is_plain(model)
-        self.lay_out: Callable[[Batch], Layout] = shared_prompt_layout if share_prompts else plain_layout
+        self.line_tokens = LINE_WIDTHS * model.config.get_text_config().hidden_size
+        self.lay_out: Callable[[Batch], Layout] = plain_layout
+        if share_prompts:
+            self.lay_out = partial(shared_prompt_layout, line_tokens=self.line_tokens)
 
     def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> Outputs:
         """Outputs for the learned tokens of `batch` at `temperature`.
@@ -71,16 +78,18 @@ class Learner:
         max_grad_norm: float = 1.0,
         micro_batch_tokens: int = 16384,
         share_prompts: bool = False,
+        line_tokens: int = NO_LIMIT,
     ) -> None:
         """`micro_batch_tokens` bounds the tokens of one pass: it changes memory and speed, not the gradient.
 
-        `share_prompts` says that the module wants the rows of a group together.
+        `share_prompts` says that the module wants the rows of a prompt together, in lines of at most `line_tokens`.
         """
         self.accelerator = make_accelerator()
         self.n_steps = 0
         self.max_grad_norm = max_grad_norm
         self.micro_batch_tokens = micro_batch_tokens
         self.share_prompts = share_prompts
+        self.line_tokens = line_tokens
         optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
         # Not prepared by accelerate, which would step it once per rank.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
@@ -150,7 +159,9 @@ class Learner:
             yield part, index == n_passes - 1
 
     def _micro_batches(self, batch: Batch, rows: torch.Tensor) -> Iterator[torch.Tensor]:
-        return split_rows(batch, rows, self.micro_batch_tokens, share_prompts=self.share_prompts)
+        return split_rows(
+            batch, rows, self.micro_batch_tokens, share_prompts=self.share_prompts, line_tokens=self.line_tokens
+        )
 
     def _over_ranks(self, count: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor = self.accelerator.reduce(count.double().to(self.accelerator.device), "sum")
@@ -165,7 +176,7 @@ def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settin
     _switch_off_dropout(model)
     share_prompts = share_prompts and _can_share_prompts(model)
     module = TokenLogProbs(model, share_prompts=share_prompts)
-    return Learner(module, share_prompts=share_prompts, **settings)  # type: ignore[arg-type]
+    return Learner(module, share_prompts=share_prompts, line_tokens=module.line_tokens, **settings)  # type: ignore[arg-type]
 
 
 def _weightless(batch: Batch) -> Batch:

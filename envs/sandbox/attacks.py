@@ -26,7 +26,7 @@ def attack(
         "read the memory of another process": lambda: os.open(f"/proc/{pid}/mem", os.O_RDONLY),
         "read the environment of another process": lambda: _read(f"/proc/{pid}/environ"),
         "read the memory of the parent process": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
-        "trace another process": lambda: _call(libc.ptrace(16, pid, 0, 0)),
+        "trace another process": lambda: _call(libc.ptrace(0x4206, pid, None, None)),  # PTRACE_SEIZE stops nobody
         "connect over TCP": lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close(),
         "send over UDP": lambda: _send(port),
         "connect to an abstract socket": lambda: _connect("\0" + abstract),

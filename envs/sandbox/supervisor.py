@@ -65,7 +65,6 @@ def specification_text(problem: Problem, tests: ExampleTests | HiddenTests) -> s
             "explain": isinstance(tests, ExampleTests),
             "cases": [(case.input, case.output, case.script) for case in tests],
         },
-        max_parts=1 << 40,
     )
 
 

@@ -67,6 +67,14 @@ def test_other_scripts_do_not(script: str) -> None:
     ("script", "program", "outcome", "integrity"),
     [
         ("assert f(1) == 2", "def f(x): return x + 1", Outcome.PASSED, Integrity.ISOLATED),
+        ("assert f('a')", "import re\ndef f(x): return re.match('a', x)", Outcome.PASSED, Integrity.ISOLATED),
+        ("assert not f('a')", "import re\ndef f(x): return re.match('a', x)", Outcome.WRONG_ANSWER, Integrity.ISOLATED),
+        (
+            "assert f('a') and f('a')",
+            "import re\ndef f(x): return re.match('a', x)",
+            Outcome.PASSED,
+            Integrity.REMOTE_CALL,
+        ),
         ("assert f(1) == (1, 2)", "def f(x): return [1, 2]", Outcome.WRONG_ANSWER, Integrity.ISOLATED),
         ("assert abs(f(1) - 0.5) < 1e-6", "def f(x): return 10**400", Outcome.WRONG_ANSWER, Integrity.ISOLATED),
         ("assert sum([f(1)]) == 2", "def f(x): return x + 1", Outcome.PASSED, Integrity.REMOTE_CALL),
@@ -111,6 +119,8 @@ def test_scripts(grader: Grader, script: str, program: str, outcome: Outcome, in
 @pytest.mark.parametrize(
     ("program", "outcome"),
     [
+        ("def sol(): return [0] * 1_500_000 + [3, 4]", Outcome.PASSED),
+        ("def sol(): return [1 << 8_000_000]", Outcome.WRONG_ANSWER),
         ("def sol(): return [3, 4]", Outcome.PASSED),
         ("def sol(n=2): return list(range(3, 3 + n))", Outcome.PASSED),
         ("def sol(): return [4, 3]", Outcome.WRONG_ANSWER),
@@ -132,6 +142,7 @@ def test_puzzles(grader: Grader, program: str, outcome: Outcome) -> None:
             "interface": "puzzle",
             "entry_point": "sol",
             "hidden_tests": [case.script for case in problem.hidden_tests],
+            "limits": {"cpu_s": 5, "output_kb": 8192},
         }
     )
     assert grade(grader, problem, program).outcome is outcome

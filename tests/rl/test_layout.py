@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from envs.verdict import Outcome
 from rl.batch import Batch, collate
-from rl.layout import plain_layout, shared_prompt_layout, split_rows
+from rl.layout import NO_LIMIT, plain_layout, shared_prompt_layout, split_rows
 from tests.builders import a_group, a_rollout
 
 groups_of_ids = st.lists(
@@ -28,13 +28,14 @@ def batch_of(groups: list[tuple[list[int], list[list[int]]]]) -> Batch:
 
 
 @settings(max_examples=60, deadline=None)
-@given(groups_of_ids)
+@given(groups_of_ids, st.sampled_from([1, 8, 12, NO_LIMIT]))
 def test_a_shared_line_shows_each_token_its_own_row_and_nothing_else(
-    groups: list[tuple[list[int], list[list[int]]]],
+    groups: list[tuple[list[int], list[list[int]]]], line_tokens: int
 ) -> None:
     batch = batch_of(groups)
-    plain, shared = plain_layout(batch), shared_prompt_layout(batch)
-    assert len(shared.ids_RS) == len(groups)
+    plain, shared = plain_layout(batch), shared_prompt_layout(batch, line_tokens)
+    assert line_tokens < NO_LIMIT or len(shared.ids_RS) == len(groups)
+    assert shared.ids_RS.shape[1] <= max(line_tokens, batch.ids_BT.shape[1])
     assert torch.equal(torch.stack(plain.target_N), torch.stack(shared.target_N))
     for n in range(len(shared.target_N[0])):
         line, place = (int(part[n]) for part in shared.source_N)

@@ -148,7 +148,7 @@ class RemoteObject:
         return isinstance(other, RemoteObject) and other._number == self._number
 
     def __bool__(self) -> bool:
-        return self._ask("bool") is True
+        return self._ask("bool") is True  # a program that lies here could return True as well
 
 
 def _request(request: dict[str, Any], arguments: tuple[Any, ...], keywords: dict[str, Any], largest: int) -> Any:

@@ -72,7 +72,7 @@ class Opaque:
         return f"<{self.name} object>"
 
 
-def encode(value: object, max_parts: int = 1 << 20, handle: Callable[[object], int] | None = None) -> str:
+def encode(value: object, max_parts: int = 1 << 62, handle: Callable[[object], int] | None = None) -> str:
     """Write `value` as typed JSON text, asking nothing of its own methods.
 
     An instance of a subclass is written as its builtin base. `handle`, if given, keeps objects that are not plain and
