@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from rl.batch import Batch
 from rl.engine import gather, make_accelerator
@@ -141,11 +142,13 @@ class Learner:
     @torch.no_grad()
     def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
         """Outputs for the whole batch, without gradient, in eval mode, on the batch's own device."""
-        self.module.eval()
+        # Not the wrapper of data parallel, which broadcasts buffers before a pass: a rank without rows makes none.
+        module = self.module.module if isinstance(self.module, DistributedDataParallel) else self.module
+        module.eval()
         found = {name: torch.zeros(batch.ids_BT.shape) for name in wants}
         for rows in self._micro_batches(batch, torch.arange(len(batch))):
             part = batch.rows(rows)
-            outputs = self.module(part.to(self.accelerator.device), temperature, wants)
+            outputs = module(part.to(self.accelerator.device), temperature, wants)
             for name, column_BT in found.items():
                 column_BT[rows, : part.ids_BT.shape[1]] = outputs[name].cpu()
         return found

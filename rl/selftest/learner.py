@@ -12,13 +12,14 @@ import torch
 from envs.rollout import Segment
 from rl.batch import Batch, collate
 from rl.decode import Completion
-from rl.learner import Learner
+from rl.learner import LOG_PROBS, Learner
 from rl.losses import Outputs, Term
 from rl.models import LanguageModel, Policy
 from rl.selftest.rows import (
     ALL_ROWS,
     ONE_ROW,
     SOME_ROWS,
+    TEMPERATURE,
     MakeLearner,
     a_group,
     a_rollout,
@@ -45,7 +46,7 @@ def micro_batches(model: LanguageModel, make_learner: MakeLearner) -> float:
 
 
 def padding(model: LanguageModel, make_learner: MakeLearner) -> float:
-    """Gradient: the same rows with more padding, of other ids, and NaN in its columns."""
+    """Gradient and log-probs: more padding, of other ids, and NaN in its columns."""
     batch = rows_with_columns(model, make_learner)
     pad = torch.nn.functional.pad
     wide = replace(
@@ -58,9 +59,20 @@ def padding(model: LanguageModel, make_learner: MakeLearner) -> float:
             for name, column_BT in batch.columns.items()
         },
     )
+    # A learner cuts what no row needs, so its module is asked as well.
+    learner = make_learner(model, learning_rate=1e-3, micro_batch_tokens=ALL_ROWS, share_prompts=False)
+    with torch.no_grad():
+        narrow_BT, wide_BT = (
+            learner.module(given.to(learner.accelerator.device), TEMPERATURE, LOG_PROBS)["log_probs"]
+            for given in (batch, wide)
+        )
+    log_probs_apart = largest(wide_BT[:, : narrow_BT.shape[1]] - narrow_BT)
     return max(
-        apart(gradient(model, batch, terms, make_learner), gradient(model, wide, terms, make_learner))
-        for terms in OBJECTIVES
+        log_probs_apart,
+        *(
+            apart(gradient(model, batch, terms, make_learner), gradient(model, wide, terms, make_learner))
+            for terms in OBJECTIVES
+        ),
     )
 
 

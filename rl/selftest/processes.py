@@ -27,7 +27,7 @@ def ranks(make_learner: MakeLearner) -> float:
         found = torch.load(Path(folder) / "gradients.pt", weights_only=True)
     model = tiny_policy().model
     batch = rows_without_model(model)
-    expected = [gradient(model, batch, terms, make_learner) for terms in OBJECTIVES]
+    expected = [gradient(model, batch, terms, make_learner) for terms in (*OBJECTIVES, OBJECTIVES[0])]
     return max(apart(one, two) for one, two in zip(expected, found, strict=True))
 
 
@@ -63,7 +63,7 @@ def _run_two_ranks(folder: Path, place: str) -> None:
 
 
 def run_rank(folder: str, place: str) -> None:
-    """One of two ranks: rank 1 has the third group, rank 0 the others, in passes of a few rows."""
+    """One of two ranks: rank 1 has the third group and rank 0 the others, in passes of a few rows; then 1 has none."""
     module, _, name = place.partition(":")
     make_learner: MakeLearner = getattr(import_module(module), name)
     rank = int(os.environ["RANK"])
@@ -71,6 +71,9 @@ def run_rank(folder: str, place: str) -> None:
     batch = rows_without_model(model)
     mine = batch.rows(((batch.group_B == 2) == bool(rank)).nonzero().squeeze(1))
     found = [gradient(model, mine, terms, make_learner, SOME_ROWS) for terms in OBJECTIVES]
+    whole = batch if rank == 0 else batch.rows(torch.arange(0))
+    make_learner(model, learning_rate=1e-3, micro_batch_tokens=SOME_ROWS).outputs(whole)
+    found.append(gradient(model, whole, OBJECTIVES[0], make_learner, SOME_ROWS))
     if rank == 0:
         torch.save(found, Path(folder) / "gradients.pt")
     torch.distributed.destroy_process_group()

@@ -101,16 +101,14 @@ def gradient(
     *,
     share_prompts: bool = False,
 ) -> torch.Tensor:
-    """Gradient of an objective by all weights, as one vector."""
+    """Gradient of an objective by all weights, then its losses, as one vector."""
     learner = make_learner(
         model, learning_rate=1e-3, micro_batch_tokens=micro_batch_tokens, share_prompts=share_prompts
     )
-    learner.backward(batch, objective, TEMPERATURE)
-    found = torch.cat(
-        [parameter.grad.flatten().float().cpu() for parameter in model.parameters() if parameter.grad is not None]
-    )
+    losses = learner.backward(batch, objective, TEMPERATURE)
+    found = [parameter.grad.flatten().float().cpu() for parameter in model.parameters() if parameter.grad is not None]
     learner.optimizer.zero_grad()
-    return found
+    return torch.cat([*found, torch.tensor(list(losses.values()))])
 
 
 def apart(expected: torch.Tensor, found: torch.Tensor) -> float:

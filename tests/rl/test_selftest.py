@@ -18,7 +18,7 @@ from rl.credit import ADVANTAGES
 from rl.decode import Completion, sample
 from rl.layout import Layout, plain_layout, shared_prompt_layout
 from rl.learner import LOG_PROBS, Learner, TokenLogProbs, _can_share_prompts, _switch_off_dropout, policy_learner
-from rl.losses import Estimator, Outputs, Term, kl_estimate, rows_in_use
+from rl.losses import Estimator, Outputs, Term, kl_estimate, rows_in_use, unit_weights
 from rl.models import LanguageModel
 from rl.selftest import Check, Parts, exit_code, render, run_check, run_selftest
 from rl.selftest.terms import TERMS
@@ -83,6 +83,34 @@ class PerMicroBatchMean(Learner):
         return losses
 
 
+class MultipliesByTheMask(Learner):
+    """Takes 0 * loss where nothing is learned, which is NaN where the loss is."""
+
+    def backward(self, batch: Batch, objective: tuple[Term, ...], temperature: float) -> dict[str, float]:
+        self.optimizer.zero_grad()
+        weights = {term.name: unit_weights(term, batch) for term in objective}
+        batch = batch.with_columns({f"weight of {name}": w_BT for name, (w_BT, _) in weights.items()})
+        wants = frozenset(want for term in objective for want in term.wants)
+        totals = dict.fromkeys(weights, 0.0)
+        for rows in self._micro_batches(batch, rows_in_use(objective, batch)):
+            part = batch.rows(rows)
+            outputs = self.module(part, temperature, wants)
+            for term in objective:
+                loss = multiplies_by_the_mask(term, outputs, part, part.columns[f"weight of {term.name}"])
+                (loss / weights[term.name][1]).backward(retain_graph=True)
+                totals[term.name] += float(loss.detach() / weights[term.name][1])
+        return totals
+
+
+class SeesPadding(TokenLogProbs):
+    """Looks at padding on its way to a log-prob."""
+
+    def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> Outputs:
+        n_pads_B1 = (~batch.present_BT).sum(dim=1, keepdim=True)
+        found = dict(super().forward(batch, temperature, wants))
+        return found | {"log_probs": found["log_probs"] * (1 + 0.01 * n_pads_B1)}
+
+
 class OffByOne(TokenLogProbs):
     """Takes the log-prob of the token before the one that each state predicts."""
 
@@ -138,16 +166,31 @@ def _without_walls(batch: Batch) -> Layout:
     ("make_learner", "name"),
     [
         (planted(PerMicroBatchMean), "micro batches"),
+        (planted(MultipliesByTheMask), "padding"),
         (planted(module=OffByOne), "sampler"),
         (planted(module=NoTemperature), "sampler"),
         (planted(NoTemperatureWithoutGradient), "first step"),
         (planted(TrainMode, keep_dropout=True), "first step"),
         (planted(keep_dropout=True), "first step"),
     ],
-    ids=["per_micro_batch_mean", "off_by_one", "no_temperature", "no_temperature_before", "train_mode", "dropout"],
+    ids=[
+        "per_micro_batch_mean",
+        "nan_in_padding",
+        "off_by_one",
+        "no_temperature",
+        "no_temperature_before",
+        "train_mode",
+        "dropout",
+    ],
 )
 def test_a_bug_of_the_learner_is_named(make_learner: Callable[..., Learner], name: str) -> None:
     assert failed(Parts(make_learner=make_learner)) == [name]
+
+
+def test_padding_that_is_seen_is_named_among_others() -> None:
+    """How much padding a row has depends on its micro-batch, so splitting and the first step show it too."""
+    names = failed(Parts(make_learner=planted(module=SeesPadding)))
+    assert {"micro batches", "padding", "first step"} <= set(names)
 
 
 def test_a_wrong_mask_of_shared_prompts_is_named_twice() -> None:
