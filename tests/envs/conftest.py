@@ -14,8 +14,8 @@ LEVELS = [str(level) for level in Level if probe(level).works]
 """Levels that this machine offers."""
 
 
-@pytest.fixture(scope="session", params=LEVELS)
+@pytest.fixture(scope="module", params=LEVELS)
 def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
-    """A grader at each level that works here."""
+    """A grader at each level that works here; it ends with the module, as other tests count processes."""
     with Grader(1, isolation=request.param) as grader:
         yield grader
