@@ -31,6 +31,8 @@ class ModelSection(Section):
 
     name: str = "scratch:tiny"
     """`scratch:nano|tiny|small` builds a model here; otherwise a local folder or a hub name of transformers."""
+    lora_rank: int = Field(default=0, ge=0)
+    """Above 0: train adapters of this rank on all linear layers instead of the weights (needs peft)."""
 
 
 class DataSection(Section):
@@ -72,6 +74,10 @@ class SamplingSection(Section):
     """Temperature of rollouts; the loss uses the same."""
     max_new_tokens: int = Field(default=96, ge=1)
     """Longest completion, in tokens."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; the program does not hold them."""
+    stop_at_dedent: bool = False
+    """End a completion at its first line, after line one, that begins in column 0: for one function per program."""
 
 
 class WarmStartSection(Section):

@@ -15,11 +15,12 @@ from envs.problem import Problem
 from envs.problem_sets import load_problems
 from envs.prompts import plain
 from rl.config import RunConfig
+from rl.decode import DEDENT, StopStrings
 from rl.engine import is_main, world_size
 from rl.evaluate import Evaluation, evaluate
 from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
-from rl.models import LanguageModel, Policy, load_policy
+from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import start_run, write_json
 from rl.write import by_policy
 
@@ -57,6 +58,13 @@ class Experiment:
             micro_batch_tokens=settings.micro_batch_tokens,
         )
 
+    def stop(self) -> StopStrings | None:
+        """What ends a completion besides the end of text, as the config says."""
+        sampling = self.config.sampling
+        strings = (*sampling.stop, *(DEDENT if sampling.stop_at_dedent else ()))
+        vocabulary = self.policy.model.config.get_text_config().vocab_size
+        return StopStrings(strings, self.policy.tokenizer, vocabulary) if strings else None
+
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
         return self._evaluate(self.dev, n=1, ks=(1,), seed_offset=1).pass_at_1
@@ -84,6 +92,7 @@ class Experiment:
             temperature=self.config.evaluation.temperature,
             max_new_tokens=self.config.sampling.max_new_tokens,
             seed=self.config.seed + 1_000_000 * seed_offset,
+            stop=self.stop(),
         )
         return evaluate(problems, write, self.grader.submit, ks)
 
@@ -97,6 +106,8 @@ def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]
     if not any(problem.solutions for problem in labelled) and config.warm_start.rounds:
         raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
     policy = load_policy(config.model.name, (_training_text(problem) for problem in labelled), config.seed)
+    if config.model.lora_rank:
+        policy = with_adapters(policy, config.model.lora_rank, config.seed)
     with ExitStack() as stack:
         workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
         grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))

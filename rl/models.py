@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,11 @@ class Policy:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def save(self, folder: Path) -> None:
-        """Write a folder that `load_policy` and plain transformers read."""
-        self.model.save_pretrained(folder)
+        """Write a folder that `load_policy` and plain transformers read; adapters are merged into a copy first."""
+        model = self.model
+        if hasattr(model, "merge_and_unload"):
+            model = copy.deepcopy(model).merge_and_unload()
+        model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
@@ -104,6 +108,20 @@ def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
     if tokenizer.eos_token_id is None:
         raise UserError(f"model.name: the tokenizer of {name!r} has no end-of-text token, so completions cannot end")
     return Policy(model, tokenizer)
+
+
+def with_adapters(policy: Policy, rank: int, seed: int) -> Policy:
+    """The policy with LoRA adapters (arXiv 2106.09685) on all linear layers; only they are trained."""
+    try:
+        import peft
+    except ImportError:
+        raise UserError("model.lora_rank: adapters need peft; run `pip install 'rl-train[lora]'`") from None
+    settings = peft.LoraConfig(
+        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Policy(peft.get_peft_model(policy.model, settings), policy.tokenizer)
 
 
 def policy_folder(path: Path) -> Path:

@@ -78,6 +78,7 @@ def reinforce(
         max_new_tokens=config.sampling.max_new_tokens,
         seed=config.seed,
         policy_version=lambda: learner.n_steps,
+        stop=experiment.stop(),
     )
     gather, observers = _gather(experiment, write)
     train(

@@ -13,7 +13,7 @@ from envs.extract import extract_program
 from envs.problem import Problem
 from envs.prompts import completion_for
 from envs.rollout import Prompt, Rollout, Segment, StopReason
-from rl.decode import Completion, sample
+from rl.decode import Completion, StopStrings, sample
 from rl.models import Policy
 
 Ask = Callable[[Problem], Prompt]
@@ -31,9 +31,13 @@ def by_policy(
     max_new_tokens: int,
     seed: int,
     policy_version: Callable[[], int] = lambda: 0,
+    stop: StopStrings | None = None,
     rows: int = 256,
 ) -> Write:
-    """Sample `n` completions per problem from the policy; at most `rows` sequences are decoded together."""
+    """Sample `n` completions per problem from the policy; at most `rows` sequences are decoded together.
+
+    A completion ends with the end of text, a stop string (which its program does not hold), or `max_new_tokens`.
+    """
 
     def write(problems: Sequence[Problem], round_number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
         for start in range(0, len(problems), max(1, rows // n)):
@@ -48,17 +52,17 @@ def by_policy(
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
                 end_id=policy.end_id,
+                stop=stop,
             )
             for problem, prompt, ids, group_seeds, group in zip(
                 chunk, prompts, prompt_ids, seeds, completions, strict=True
             ):
-                yield (
-                    problem,
-                    tuple(
-                        _sampled(policy, problem, prompt, ids, completion, temperature, policy_version(), row_seed)
-                        for completion, row_seed in zip(group, group_seeds, strict=True)
-                    ),
-                )
+                version = policy_version()
+                rollouts = [
+                    _sampled(policy, problem, prompt, ids, completion, temperature, version, row_seed, stop)
+                    for completion, row_seed in zip(group, group_seeds, strict=True)
+                ]
+                yield problem, tuple(rollouts)
 
     return write
 
@@ -90,8 +94,11 @@ def _sampled(
     temperature: float,
     version: int,
     seed: int,
+    stop: StopStrings | None,
 ) -> Rollout:
     text = policy.decode(completion.ids)
+    if stop is not None:
+        text = stop.cut(text)
     return Rollout(
         prompt=prompt,
         prompt_ids=prompt_ids,

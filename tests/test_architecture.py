@@ -19,6 +19,7 @@ OWNERS = {
     "transformers": {"rl/models.py", "rl/decode.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
+    "peft": {"rl/models.py"},
 }
 """Files that may import a heavy library; torch may be imported anywhere in critics and rl."""
 PURE = ("rl/credit.py", "rl/losses.py")

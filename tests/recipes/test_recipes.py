@@ -52,6 +52,31 @@ def test_same_seed_same_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_adapters_stop_strings_and_every_option_of_reinforcement_run_together(tmp_path: Path) -> None:
+    done = small_run(
+        "grpo", tmp_path / "run", "--model.lora_rank", "2", "--sampling.stop_at_dedent", "true", "--sampling.stop", "['#']",
+        "--reinforce.epochs", "2", "--reinforce.minibatches", "2", "--reinforce.clip_high", "0.3", "--reinforce.dual_clip", "3",
+        "--reinforce.ratio", "sequence", "--reinforce.kl_weight", "0.1", "--reinforce.entropy_weight", "0.01",
+        "--reinforce.max_draws", "2", "--reinforce.curriculum", "true", "--reinforce.advantage", "leave_one_out",
+        "--reinforce.overlong_margin", "4", "--reinforce.mask_truncated", "true", "--reinforce.reward", "four_level",
+        "--reinforce.per", "constant",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    last = [r for r in rounds if r["phase"] == "reinforce" and "grad_norm" in r][-1]
+    assert {"loss/clipped", "loss/kl_k2", "loss/entropy", "tried"} <= set(last)
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "run/checkpoints/final").num_parameters() > 0
+
+
+@pytest.mark.slow
+def test_rounds_written_ahead_are_corrected(tmp_path: Path) -> None:
+    done = small_run("grpo", tmp_path / "run", "--reinforce.ahead", "1", "--reinforce.rounds", "4")
+    assert done.returncode == 0, done.stderr
+    rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert sum("loss/clipped" in r for r in rounds) == 4
+
+
+@pytest.mark.slow
 def test_a_trained_policy_is_evaluated_from_its_run_folder(tmp_path: Path) -> None:
     assert small_run("warm_start", tmp_path / "run").returncode == 0
     words = f"evaluate --policy {tmp_path}/run --size 5 --n 2 --ks 1,2 --max-new-tokens 8 --json".split()
