@@ -26,7 +26,6 @@ PURE = ("rl/credit.py", "rl/losses.py")
 PURE_MAY_IMPORT = {"torch", "envs.rollout", "envs.verdict", "rl.batch"}
 RECIPE_LINES, FILE_LINES, FUNCTION_LINES = 120, 400, 60
 LONGER_FILES: dict[str, str] = {
-    "envs/sandbox/judge.py": "the five interfaces of one judge",
     "envs/sandbox/runner.py": "a worker, its runs and the watch over them: a page each",
 }
 LONGER_FUNCTIONS: dict[str, str] = {}

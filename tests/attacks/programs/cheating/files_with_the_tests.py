@@ -6,7 +6,7 @@
 import glob
 import re
 
-PATHS = ["@PROBLEMS_FILE@", "./*.json*", "../*.json*", "/tests/*", "/work/*", "/tmp/*", "/app/*"]
+PATHS = ["@PROBLEMS_FILE@", "./*.json*", "../*.json*", "/tests/*", "/srv/*", "/tmp/*", "/app/*"]
 
 
 def secret(n):

@@ -1,7 +1,7 @@
 # group: robustness
 # problem: sum_two
-# verdict: runtime_error
-# must not: be a sandbox_error: Python refuses to print so many digits
+# verdict: wrong_answer
+# must not: be an error: the jail lifts Python's limit on the digits of an integer, so only the sum is wrong
 # --- program ---
 a, b = map(int, input().split())
 print(10**5000 + a + b)
