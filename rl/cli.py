@@ -7,6 +7,7 @@ user's mistake, told in one line.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"rl-train: {error}", file=sys.stderr)
         return USER_MISTAKE
+    except BrokenPipeError:
+        # Whoever read our output has enough, as `head` does; the interpreter must not try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("rl-train: stopped by Ctrl-C", file=sys.stderr)
         return 130

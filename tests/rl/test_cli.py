@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,11 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(capsys: pytest.CaptureFixt
     code, _, err = outcome(capsys, "run", "rl/configs/quickstart.toml", *words)
     assert code == 2
     assert "already holds a run" in err
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m rl.cli run --help | head -1", shell=True, capture_output=True, text=True
+    )
+    assert "usage: " in done.stdout
+    assert "Traceback" not in done.stderr
