@@ -31,7 +31,7 @@ class TokenLogProbs(nn.Module):
     """A causal language model seen as a function from rows to what it says about each learned token."""
 
     def __init__(self, model: LanguageModel, *, share_prompts: bool = False) -> None:
-        """`share_prompts` runs the prompt of a group once; raises ValueError for a model that cannot do so."""
+        """`share_prompts` runs a prompt once for its rollouts; the model must obey a mask of its own for each line."""
         super().__init__()
         self.model = model
         self.head_is_plain = _head_is_plain(model)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_quick_benchmark_measures_every_target(tmp_path: Path) -> None:
     pytest.importorskip("trl")
     results_path = tmp_path / "results.json"
