@@ -71,7 +71,7 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
         max_new_tokens=options.max_new_tokens,
         seed=options.seed,
     )
-    with Grader(options.workers, min_isolation=options.isolation or "L2") as grader:
+    with Grader(options.workers, isolation=options.isolation) as grader:
         groups = list(collect(problems, write, grader.submit))
     result = evaluation_of([outcomes_of(group) for group in groups], options.ks)
     programs = {group.problem.id: [rollout.program for rollout in group.rollouts] for group in groups}
@@ -105,7 +105,7 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
 
     problems = _problems(options)
     against = [_named_set(word) for word in options.against]
-    with Grader(options.workers, min_isolation=options.isolation or "L2") as grader:
+    with Grader(options.workers, isolation=options.isolation) as grader:
         ledger = audit_problems(problems, grader.grade, against)
     if options.out:
         write_ledger(ledger, options.out)
