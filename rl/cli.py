@@ -69,8 +69,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_training(commands: _Commands) -> None:
-    run = _add(commands, "run", "run", "Train by a config file.", "run experiment.toml --reinforce.rounds 100", True)
-    run.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment")
+    about = "Train by a config file, or go on with the run that a run folder holds."
+    run = _add(commands, "run", "run", about, "run experiment.toml --reinforce.rounds 100 --resume", True)
+    run.add_argument("config", type=Path, metavar="CONFIG.toml|RUN_FOLDER", help="the experiment, or its run folder")
+    run.add_argument("--resume", action="store_true", help="go on with the run in the config's folder, if it holds one")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
     _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
@@ -96,6 +98,14 @@ def _add_training(commands: _Commands) -> None:
     evaluate.add_argument(
         "--livecodebench", type=Path, metavar="OUT", help="also write them as LiveCodeBench takes them"
     )
+
+    about = "Grade stored rollouts of a run again and show both verdicts: 1 where one differs."
+    replay = _add(commands, "replay", "replay", about, "replay runs/quickstart reinforce/40/3/5")
+    replay.add_argument("run", type=Path, metavar="RUN_FOLDER", help="a run with an experience store")
+    replay.add_argument(
+        "rollout", metavar="PHASE/ROUND[/GROUP[/INDEX]]", help="one stored rollout, or all of a group or round"
+    )
+    _add_graders(replay)
 
 
 def _add_grading(commands: _Commands) -> None:
@@ -170,6 +180,10 @@ def _add_problems(parser: argparse.ArgumentParser, positional: bool = False) -> 
         parser.add_argument("--problems", default="basics", metavar="NAME", help=f"{about} (default: basics)")
     parser.add_argument("--data.path", dest="data_path", type=Path, metavar="PATH", help="file or folder of the set")
     parser.add_argument("--split", help="part of the set (default: test where there is one)")
+    _add_graders(parser)
+
+
+def _add_graders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, help="grader processes (default: one per core)")
     parser.add_argument("--isolation", choices=("L1", "L2", "L3"), help="jail to use (default: the best that works)")
 

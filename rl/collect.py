@@ -6,80 +6,172 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 from envs.grading import GradeRequest
 from envs.problem import Problem
-from envs.rollout import Group, Rollout
+from envs.rollout import Group
 from envs.verdict import Outcome, Verdict
 from rl.engine import gather, share, together
+from rl.stopwatch import Stopwatch
 from rl.write import Write
 
 Grade = Callable[[GradeRequest], Future[Verdict]]
 """Submit one program; the verdict comes when it has run."""
 Draw = Callable[[int], Sequence[Problem]]
 """Number of a draw -> the problems of all ranks."""
-Gather = Callable[[int], Callable[[], list[Group]]]
-"""Number of a round -> a function that waits for this rank's Groups; their programs are being graded meanwhile."""
+Gather = Callable[[int], list[Group]]
+"""Number of a round -> this rank's Groups with their verdicts. Rounds are asked for in order."""
+
+
+class Record(Protocol):
+    """Where whole rounds are kept: a stored round is read instead of being written and graded again."""
+
+    def has(self, number: int) -> bool:
+        """Whether a round is stored, of all ranks."""
+
+    def read(self, number: int) -> list[Group]:
+        """This rank's groups of a stored round."""
+
+    def add(self, number: int, groups: Sequence[Group]) -> None:
+        """Keep this rank's groups of a round; every rank calls it."""
+
+    def write_pending(self, folder: Path, number: int, groups: Sequence[Group]) -> None:
+        """Write this rank's groups of a round that is not whole yet."""
+
+    def read_pending(self, folder: Path) -> dict[int, list[Group]]:
+        """This rank's groups of all rounds that `write_pending` wrote, by the number of the round."""
+
+
+class NoRecord:
+    """In the place of a Record where nothing is kept."""
+
+    def has(self, number: int) -> bool:
+        """Nothing is stored."""
+        return False
+
+    def read(self, number: int) -> list[Group]:
+        """Nothing is stored, so nobody may ask."""
+        raise LookupError(f"round {number} is not stored")
+
+    def add(self, number: int, groups: Sequence[Group]) -> None:
+        """Keep nothing."""
+
+    def write_pending(self, folder: Path, number: int, groups: Sequence[Group]) -> None:
+        """Keep nothing."""
+
+    def read_pending(self, folder: Path) -> dict[int, list[Group]]:
+        """Nothing was kept."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
-    """A problem whose rollouts are being graded."""
+    """A group whose programs are being graded."""
 
-    problem: Problem
-    rollouts: tuple[Rollout, ...]
-    verdicts: tuple[Future[Verdict] | None, ...]
+    group: Group
+    coming: tuple[Future[Verdict] | None, ...]
+    """One per rollout; None where there is nothing to wait for."""
 
     def done(self) -> bool:
-        return all(verdict is None or verdict.done() for verdict in self.verdicts)
+        return all(verdict is None or verdict.done() for verdict in self.coming)
 
-    def group(self) -> Group:
-        verdicts = tuple(None if verdict is None else verdict.result() for verdict in self.verdicts)
-        return Group(self.problem, self.rollouts, verdicts)
+    def graded(self) -> Group:
+        verdicts = (
+            known if future is None else future.result()
+            for known, future in zip(self.group.verdicts, self.coming, strict=True)
+        )
+        return Group(self.group.problem, self.group.rollouts, tuple(verdicts))
 
 
 def collect(problems: Sequence[Problem], write: Write, grade: Grade | None, round_number: int = 0) -> Iterator[Group]:
     """Write programs, grade each as soon as it is written, and yield the Groups in order.
 
-    With `grade=None` nothing is run and the verdicts are None: for texts that are imitated as they are.
+    A program that has a verdict already keeps it. With `grade=None` nothing is run: for texts that are imitated as
+    they are.
     """
     waiting: deque[_Submitted] = deque()
-    for submitted in _submit(problems, write, grade, round_number):
-        waiting.append(submitted)
+    for group in write(problems, round_number):
+        waiting.append(_submit(group, grade))
         while waiting and waiting[0].done():
-            yield waiting.popleft().group()
+            yield waiting.popleft().graded()
     while waiting:
-        yield waiting.popleft().group()
+        yield waiting.popleft().graded()
 
 
-def rounds(draw: Draw, write: Write, grade: Grade | None) -> Gather:
-    """One draw per round: writes this rank's share at once, and hands back a function that waits for the verdicts."""
+class Rounds:
+    """One draw per round, at most `ahead` of them written before they are asked for; a Gather and a checkpoint's Part.
 
-    def begin(number: int) -> Callable[[], list[Group]]:
-        submitted = together(lambda: list(_submit(share(draw(number)), write, grade, number)))
-        return lambda: together(lambda: [item.group() for item in submitted])
+    With `ahead=1` a round's programs are written before the steps of the round before it, and graded during them.
+    """
 
-    return begin
+    def __init__(
+        self,
+        draw: Draw,
+        write: Write,
+        grade: Grade | None,
+        *,
+        rounds: int,
+        ahead: int = 0,
+        record: Record | None = None,
+        watch: Stopwatch | None = None,
+    ) -> None:
+        """`rounds` is how many there will be; `record` keeps them, where there is one."""
+        self.draw, self.write, self.grade = draw, write, grade
+        self.rounds, self.ahead = rounds, ahead
+        self.record = record or NoRecord()
+        self.watch = watch or Stopwatch()
+        self.begun: dict[int, list[_Submitted]] = {}
+
+    def __call__(self, number: int) -> list[Group]:
+        """This rank's groups of a round, once their programs have run."""
+        for each in range(number, min(number + self.ahead + 1, self.rounds)):
+            if each not in self.begun and not self.record.has(each):
+                with self.watch("write_s"):
+                    self.begun[each] = together(partial(self._begin, each))
+        if self.record.has(number):
+            return self.record.read(number)
+        submitted = self.begun.pop(number)
+        with self.watch("wait_s"):
+            groups = together(lambda: [item.graded() for item in submitted])
+        with self.watch("store_s"):
+            self.record.add(number, groups)
+        return groups
+
+    def save(self, folder: Path) -> None:
+        """Write the rounds in flight: their weights are gone when the run goes on."""
+        for number, submitted in self.begun.items():
+            self.record.write_pending(folder, number, [item.group for item in submitted])
+
+    def restore(self, folder: Path) -> None:
+        """Take the rounds in flight back and have them graded, but for those that the record holds by now."""
+        for number, groups in self.record.read_pending(folder).items():
+            if not self.record.has(number):
+                self.begun[number] = [_submit(group, self.grade) for group in groups]
+
+    def _begin(self, number: int) -> list[_Submitted]:
+        return [_submit(group, self.grade) for group in self.write(share(self.draw(number)), number)]
 
 
-def rounds_with_signal(draw: Draw, write: Write, grade: Grade, wanted: int, max_draws: int) -> Gather:
+def rounds_with_signal(draws: Gather, wanted: int, max_draws: int) -> Gather:
     """Dynamic sampling (DAPO, arXiv 2503.14476): draw again until `wanted` groups of all ranks carry signal.
 
     Gives the groups with signal of at most `max_draws` draws; where that is none at all, those of the last draw.
     """
 
-    def begin(number: int) -> Callable[[], list[Group]]:
+    def gather_round(number: int) -> list[Group]:
         kept: list[Group] = []
         groups: list[Group] = []
         for extra in range(max_draws):
-            groups = rounds(draw, write, grade)(number * max_draws + extra)()
+            groups = draws(number * max_draws + extra)
             kept += [group for group in groups if has_signal(group)]
             if sum(gather([len(kept)])) >= wanted:
                 break
-        some = sum(gather([len(kept)])) > 0
-        return lambda: kept if some else groups
+        return kept if sum(gather([len(kept)])) > 0 else groups
 
-    return begin
+    return gather_round
 
 
 def has_signal(group: Group) -> bool:
@@ -88,10 +180,11 @@ def has_signal(group: Group) -> bool:
     return len(known) == 2
 
 
-def _submit(problems: Sequence[Problem], write: Write, grade: Grade | None, number: int) -> Iterator[_Submitted]:
-    for problem, rollouts in write(problems, number):
-        verdicts = tuple(
-            None if grade is None else grade(GradeRequest(problem, rollout.program, problem.hidden_tests))
-            for rollout in rollouts
-        )
-        yield _Submitted(problem, rollouts, verdicts)
+def _submit(group: Group, grade: Grade | None) -> _Submitted:
+    coming = tuple(
+        None
+        if grade is None or verdict is not None
+        else grade(GradeRequest(group.problem, rollout.program, group.problem.hidden_tests))
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+    )
+    return _Submitted(group, coming)

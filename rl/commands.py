@@ -6,8 +6,10 @@ A command returns its exit code: 0 done, 1 ran with a negative result. A UserErr
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -24,17 +26,25 @@ if TYPE_CHECKING:
     from rl.config import RunConfig
     from rl.evaluate import Evaluation
 
-NEGATIVE = 1
+NEGATIVE, STOPPED = 1, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Graders share the cores with the model: threads that spin at a barrier would wait for whoever is not running.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def run(options: argparse.Namespace, overrides: list[str]) -> int:
-    """Train by a config file."""
+    """Train by a config file, or go on with the run of a run folder."""
     from rl.config import load_config
+    from rl.run import CONFIG, holds_a_run
 
-    return _train(load_config(options.config, overrides), options.json)
+    path = options.config
+    if path.is_dir() and not holds_a_run(path):
+        raise UserError(f"{path}: this folder holds no run; expected a config file or a run folder")
+    if path.is_dir():
+        config = load_config(path / CONFIG, overrides).model_copy(update={"folder": path})
+        return _train(config, options.json, resume=True)
+    return _train(load_config(path, overrides), options.json, options.resume)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -46,7 +56,7 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     while folder.exists():
         count += 1
         folder = config.folder.with_name(f"{config.folder.name}-{count}")
-    return _train(config.model_copy(update={"folder": folder}), options.json)
+    return _train(config.model_copy(update={"folder": folder}), options.json, resume=False)
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
@@ -138,7 +148,33 @@ def doctor(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
-def _train(config: RunConfig, as_json: bool) -> int:
+def replay(options: argparse.Namespace, _: list[str]) -> int:
+    """Grade stored rollouts of a run again and show both verdicts: 1 where one differs."""
+    from rl.replay import render, replay
+
+    replayed = replay(options.run, options.rollout, isolation=options.isolation, workers=options.workers)
+    print(json.dumps([asdict(one) for one in replayed]) if options.json else render(replayed))
+    return 0 if all(one.agrees for one in replayed) else NEGATIVE
+
+
+def _train(config: RunConfig, as_json: bool, resume: bool) -> int:
+    """Run an experiment. A full disk and a wish to stop end it with one line; it can be resumed after both."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run_recipe(config, as_json, resume)
+    except KeyboardInterrupt:
+        print(f"rl-train: stopped; `rl-train run {config.folder}` goes on with it", file=sys.stderr)
+        return STOPPED
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise UserError(
+            f"{error.filename or config.folder}: cannot write: {error.strerror}; make room, then "
+            f"`rl-train run {config.folder}` goes on"
+        ) from None
+
+
+def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
     started = time.perf_counter()
     console = _console(as_json)
     console.print(f"rl-train: recipe {config.recipe}, seed {config.seed}, folder {config.folder}", highlight=False)
@@ -148,7 +184,7 @@ def _train(config: RunConfig, as_json: bool) -> int:
 
     if config.recipe not in RECIPES:
         raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
-    with open_experiment(config, console) as experiment:
+    with open_experiment(config, console, resume) as experiment:
         experiment.log.say(
             f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
             f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
@@ -164,6 +200,11 @@ def _train(config: RunConfig, as_json: bool) -> int:
             f"{time.perf_counter() - started:.0f} s in all; everything is in {config.folder}", highlight=False
         )
     return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """A polite request to end is treated as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _problems(options: argparse.Namespace) -> ProblemSet:

@@ -6,6 +6,7 @@ Precedence: defaults, then the file, then the command line. Unknown keys fail wi
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -172,6 +173,15 @@ class EvaluationSection(Section):
     """k of each pass@k; none may exceed n."""
 
 
+class CheckpointsSection(Section):
+    """What a run that was killed goes on from."""
+
+    every: int = Field(default=10, ge=1)
+    """Rounds between two checkpoints; what lies after the last one is done again, but for stored rounds."""
+    keep: int = Field(default=2, ge=1)
+    """Checkpoints that stay while a phase runs."""
+
+
 class RunConfig(Section):
     """One experiment."""
 
@@ -189,6 +199,7 @@ class RunConfig(Section):
     reinforce: ReinforceSection = ReinforceSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()
+    checkpoints: CheckpointsSection = CheckpointsSection()
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -254,6 +265,9 @@ def _read(path: Path) -> str:
 
 
 def _parse_toml(text: str, path: Path | None) -> dict[str, Any]:
+    if path is not None and path.suffix == ".json":  # the resolved config of a run folder
+        values: dict[str, Any] = json.loads(text)
+        return values
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from envs.problem import Problem
 from envs.rollout import Group
 from envs.verdict import Outcome
-from rl.engine import gather
+from rl.durable import write_json
+from rl.engine import gather, is_main
 
 
 def in_epochs(problems: Sequence[Problem], count: int, seed: int) -> Callable[[int], list[Problem]]:
@@ -61,6 +64,15 @@ class Curriculum:
                 before = self.pass_rates.get(problem_id, rate)
                 self.pass_rates[problem_id] = self.memory * before + (1.0 - self.memory) * rate
         return {"tried": len(self.pass_rates) / len(self.problems)}
+
+    def save(self, folder: Path) -> None:
+        """Write the pass rates: a checkpoint's Part."""
+        if is_main():
+            write_json(folder / "pass_rates.json", self.pass_rates)
+
+    def restore(self, folder: Path) -> None:
+        """Take them back; every rank reads them."""
+        self.pass_rates = json.loads((folder / "pass_rates.json").read_text(encoding="utf-8"))
 
 
 def _pass_rate(group: Group) -> float | None:

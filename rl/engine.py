@@ -35,6 +35,11 @@ def world_size() -> int:
     return int(_state().num_processes)
 
 
+def rank() -> int:
+    """Number of this rank, from 0."""
+    return int(_state().process_index)
+
+
 def share(items: Sequence[T]) -> list[T]:
     """This rank's part of what all ranks hold: every world_size-th item."""
     state = _state()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 
+import numpy as np
+import torch
 from rich.console import Console
 
 from envs.errors import UserError
@@ -14,15 +17,19 @@ from envs.grading import Grader
 from envs.problem import Problem
 from envs.problem_sets import load_problems
 from envs.prompts import plain
+from rl.checkpoint import Checkpoints, Part, RandomNumbers
+from rl.collect import Draw, Rounds
 from rl.config import RunConfig
 from rl.decode import DEDENT, StopStrings
-from rl.engine import is_main, world_size
-from rl.evaluate import Evaluation, evaluate
+from rl.durable import whole_folder, write_json
+from rl.engine import gather, is_main, together, world_size
+from rl.evaluate import Evaluation, evaluate, evaluation_of, outcomes_of
+from rl.experience import EVALUATION, Experience, PhaseRecord
 from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
-from rl.run import start_run, write_json
-from rl.write import by_policy
+from rl.run import open_run
+from rl.write import Write, by_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,47 @@ class Experiment:
     """Runs programs."""
     log: Log
     """Where metrics go."""
+    store: Experience
+    """Where graded rollouts go."""
+
+    def phase(self, name: str, **parts: Part) -> Checkpoints:
+        """Begin a phase, or go on with it: its checkpoints hold `parts` and the random state."""
+        self.log.phase(name)
+        settings = self.config.checkpoints
+        return Checkpoints(
+            self.config.folder / "checkpoints" / "resume",
+            name,
+            {**parts, "random": RandomNumbers()},
+            every=settings.every,
+            keep=settings.keep,
+            when_unfinished=lambda rounds_done: self.log.cut(name, rounds_done),
+        )
+
+    def rounds(self, phase: str, draw: Draw, write: Write, *, rounds: int, ahead: int = 0) -> Rounds:
+        """Rounds whose programs run by their hidden tests and are kept in the store."""
+        return Rounds(
+            draw,
+            write,
+            self.grader.submit,
+            rounds=rounds,
+            ahead=ahead,
+            record=PhaseRecord(self.store, phase),
+            watch=self.log.watch,
+        )
+
+    def write(self, policy_version: Callable[[], int] = lambda: 0) -> Write:
+        """The policy writes `sampling.n` programs per problem."""
+        sampling = self.config.sampling
+        return by_policy(
+            self.policy,
+            ask=plain,
+            n=sampling.n,
+            temperature=sampling.temperature,
+            max_new_tokens=sampling.max_new_tokens,
+            seed=self.config.seed,
+            policy_version=policy_version,
+            stop=self.stop(),
+        )
 
     def learner(self, learning_rate: float, model: LanguageModel | None = None) -> Learner:
         """A Learner of the policy, or of another model, with a fresh optimizer."""
@@ -67,12 +115,15 @@ class Experiment:
 
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
-        return self._evaluate(self.dev, n=1, ks=(1,), seed_offset=1).pass_at_1
+        return evaluate(self.dev, self._evaluation_write(n=1, seed_offset=1), self.grader.submit).pass_at_1
 
     def measure(self, name: str) -> Evaluation:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
         settings = self.config.evaluation
-        result = self._evaluate(self.test, n=settings.n, ks=settings.ks, seed_offset=2)
+        record = PhaseRecord(self.store, f"evaluation_{name}", EVALUATION)
+        write = self._evaluation_write(settings.n, seed_offset=2)
+        groups = Rounds(lambda _: self.test, write, self.grader.submit, rounds=1, record=record)(0)
+        result = evaluation_of(gather([outcomes_of(group) for group in groups]), settings.ks)
         if is_main():
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():
@@ -82,10 +133,11 @@ class Experiment:
     def save(self, name: str) -> None:
         """Write the policy as a plain transformers folder under checkpoints/."""
         if is_main():
-            self.policy.save(self.config.folder / "checkpoints" / name)
+            with whole_folder(self.config.folder / "checkpoints" / name) as folder:
+                self.policy.save(folder)
 
-    def _evaluate(self, problems: tuple[Problem, ...], n: int, ks: tuple[int, ...], seed_offset: int) -> Evaluation:
-        write = by_policy(
+    def _evaluation_write(self, n: int, seed_offset: int) -> Write:
+        return by_policy(
             self.policy,
             ask=plain,
             n=n,
@@ -94,36 +146,46 @@ class Experiment:
             seed=self.config.seed + 1_000_000 * seed_offset,
             stop=self.stop(),
         )
-        return evaluate(problems, write, self.grader.submit, ks)
 
 
 @contextmanager
-def open_experiment(config: RunConfig, console: Console) -> Iterator[Experiment]:
+def open_experiment(config: RunConfig, console: Console, resume: bool = False) -> Iterator[Experiment]:
     """Load problems and model, start the graders and the run folder; closes everything, whatever happens."""
     data = config.data
-    labelled = _load(config, data.labelled)
-    splits = {name: _load(config, name) for name in {data.train, data.dev, data.test}}
-    if not any(problem.solutions for problem in labelled) and config.warm_start.rounds:
+    splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
+    labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)
+    if not labelled and config.warm_start.rounds:
         raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
-    policy = load_policy(config.model.name, (_training_text(problem) for problem in labelled), config.seed)
+    _seed_everything(config.seed)
+    texts = (_training_text(problem) for problem in splits[data.labelled])
+    policy = load_policy(config.model.name, texts, config.seed)
     if config.model.lora_rank:
         policy = with_adapters(policy, config.model.lora_rank, config.seed)
     with ExitStack() as stack:
         workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
         grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))
         facts = {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()}
-        if is_main():
-            start_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()})
+        opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)
+        together(lambda: stack.enter_context(opening) if is_main() else None)
+        problems = (problem for split in splits.values() for problem in split)
         yield Experiment(
             config=config,
             policy=policy,
-            labelled=tuple(problem for problem in labelled if problem.solutions),
+            labelled=labelled,
             train=splits[data.train],
             dev=splits[data.dev][: data.dev_size],
             test=splits[data.test][: data.test_size],
             grader=grader,
             log=stack.enter_context(Log(config.folder, console) if is_main() else silent_log()),
+            store=Experience(config.folder / "experience", problems),
         )
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed what has no seed of its own, such as the first weights of a new head."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:

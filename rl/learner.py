@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rl.batch import Batch
-from rl.engine import gather, make_accelerator
+from rl.engine import gather, is_main, make_accelerator
 from rl.layout import NO_LIMIT, Layout, plain_layout, shared_prompt_layout, split_rows
 from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
 from rl.models import LanguageModel
@@ -143,7 +145,7 @@ class Learner:
     def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
         """Outputs for the whole batch, without gradient, in eval mode, on the batch's own device."""
         # Not the wrapper of data parallel, which broadcasts buffers before a pass: a rank without rows makes none.
-        module = self.module.module if isinstance(self.module, DistributedDataParallel) else self.module
+        module = self._bare_module()
         module.eval()
         found = {name: torch.zeros(batch.ids_BT.shape) for name in wants}
         for rows in self._micro_batches(batch, torch.arange(len(batch))):
@@ -152,6 +154,36 @@ class Learner:
             for name, column_BT in found.items():
                 column_BT[rows, : part.ids_BT.shape[1]] = outputs[name].cpu()
         return found
+
+    def save(self, folder: Path) -> None:
+        """Write weights that are trained, optimizer, schedule and the number of steps: a checkpoint's Part."""
+        if is_main():
+            save_file(self._state(), folder / "weights.safetensors")
+            rest = {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+            with (folder / "optimizer.pt").open("wb") as file:  # a file of Python's says why a write failed
+                torch.save(rest | {"n_steps": self.n_steps}, file)
+
+    def restore(self, folder: Path) -> None:
+        """Take back what `save` wrote; every rank reads it."""
+        state = self._state()
+        with torch.no_grad():
+            for name, saved in load_file(folder / "weights.safetensors").items():
+                state[name].copy_(saved)
+        rest = torch.load(folder / "optimizer.pt", weights_only=True)
+        self.optimizer.load_state_dict(rest["optimizer"])
+        self.schedule.load_state_dict(rest["schedule"])
+        self.n_steps = rest["n_steps"]
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        """Parameters that are trained, and buffers, by name; tied ones once."""
+        module = self._bare_module()
+        parameters = {name: value.data for name, value in module.named_parameters() if value.requires_grad}
+        return parameters | dict(module.named_buffers())
+
+    def _bare_module(self) -> nn.Module:
+        """The module without the wrapper of data parallel."""
+        module: nn.Module = self.module.module if isinstance(self.module, DistributedDataParallel) else self.module
+        return module
 
     def _equal_passes(self, batch: Batch, rows: torch.Tensor) -> Iterator[tuple[Batch, bool]]:
         """Micro-batches, and whether each is the last; ranks with fewer end with passes that weigh nothing."""

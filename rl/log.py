@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +17,25 @@ from rich.table import Table
 from envs.rollout import Group, StopReason
 from envs.verdict import Outcome
 from rl.collect import has_signal
+from rl.durable import lines_of, write_text
 from rl.engine import gather
+from rl.stopwatch import Stopwatch
 
 SHOWN_ROWS = 18
 """Rounds that the live table keeps in sight."""
 PLAIN_EVERY = 10
 """Without a terminal, one line per this many rounds."""
+COLLECTING = ("write_s", "wait_s", "store_s")
+LEARNING = ("judge_s", "learn_s", "after_s")
+"""Seconds that the table shows together."""
 
 
 def describe(groups: Sequence[Group]) -> dict[str, Any]:
     """What a round's rollouts were like, over all ranks: counts and shares, nothing timed.
 
     pass_rate: passed / judged programs; signal: share of groups with both passing and failing programs; tokens: mean
-    completion length; truncated: share of completions cut at the length limit; outcomes: programs by outcome.
+    completion length; truncated: share of completions cut at the length limit; duplicates: share of programs that an
+    earlier one of their group equals; outcomes: programs by outcome.
     """
     facts = gather([_Facts.of(group) for group in groups])
     outcomes = [outcome for fact in facts for outcome in fact.outcomes]
@@ -41,6 +46,7 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
             "pass_rate": _mean([outcome is Outcome.PASSED for outcome in outcomes]),
             "signal": _mean([fact.signal for fact in facts]),
             "truncated": sum(fact.truncated for fact in facts) / len(lengths),
+            "duplicates": sum(fact.duplicates for fact in facts) / len(lengths),
             "outcomes": dict(sorted(Counter(map(str, outcomes)).items())),
         }
     return shares
@@ -53,6 +59,7 @@ class _Facts:
     lengths: tuple[int, ...]
     outcomes: tuple[Outcome, ...]
     truncated: int
+    duplicates: int
     signal: bool
 
     @classmethod
@@ -61,6 +68,7 @@ class _Facts:
             lengths=tuple(len(rollout.completion_ids) for rollout in group.rollouts),
             outcomes=tuple(verdict.outcome for verdict in group.verdicts if verdict is not None),
             truncated=sum(rollout.stop is StopReason.LENGTH for rollout in group.rollouts),
+            duplicates=len(group.rollouts) - len({rollout.program for rollout in group.rollouts}),
             signal=has_signal(group),
         )
 
@@ -68,13 +76,12 @@ class _Facts:
 class Log:
     """Writes a run's metrics and shows them; use as a context manager."""
 
-    def __init__(
-        self, folder: Path, console: Console, metrics: str = "metrics.jsonl", timings: str = "timings.jsonl"
-    ) -> None:
-        """Append to the two files of `folder`."""
+    def __init__(self, folder: Path | None, console: Console) -> None:
+        """Add to the two files of `folder`; without one, only show."""
         self.console = console
-        self._metrics = (folder / metrics).open("a", encoding="utf-8")
-        self._timings = (folder / timings).open("a", encoding="utf-8")
+        self._metrics = folder and folder / "metrics.jsonl"
+        self._timings = folder and folder / "timings.jsonl"
+        self.watch = Stopwatch()
         self._phase = ""
         self._rows: list[tuple[str, ...]] = []
         self._live = Live(self._table(), console=console, transient=True) if console.is_terminal else None
@@ -89,8 +96,6 @@ class Log:
     ) -> None:
         if self._live:
             self._live.stop()
-        self._metrics.close()
-        self._timings.close()
 
     def phase(self, name: str) -> None:
         """Name what the following rounds belong to."""
@@ -100,11 +105,15 @@ class Log:
         """Print one line of plain words, above the live table where there is one."""
         self.console.print(line, highlight=False, soft_wrap=True)
 
-    def round(self, number: int, metrics: Mapping[str, Any], collect_s: float, learn_s: float) -> None:
-        """Record a round: its metrics, and apart from them its seconds, which differ from run to run."""
-        place = {"phase": self._phase, "round": number}
-        _append(self._metrics, place | dict(metrics))
-        _append(self._timings, place | {"collect_s": collect_s, "learn_s": learn_s})
+    def cut(self, phase: str, first: int) -> None:
+        """Drop what was noted of a phase from round `first` on: those rounds are done again."""
+        for path in (self._metrics, self._timings):
+            if path is not None:
+                _cut(path, phase, first)
+
+    def round(self, number: int, metrics: Mapping[str, Any]) -> None:
+        """Record the metrics of a round."""
+        _append(self._metrics, {"phase": self._phase, "round": number} | dict(metrics))
         loss = sum(value for name, value in metrics.items() if name.startswith("loss/"))
         row = (
             self._phase,
@@ -113,10 +122,26 @@ class Log:
             _percent(metrics.get("signal")),
             f"{metrics['tokens']:.0f}",
             f"{loss:.4f}",
-            f"{collect_s:.2f} + {learn_s:.2f}",
+            "",
             "",
         )
         self._rows.append(row)
+
+    def evaluation(self, number: int, pass_rate: float) -> None:
+        """Record a pass rate on the development problems after a round."""
+        _append(self._metrics, {"phase": self._phase, "round": number, "dev_pass_rate": pass_rate})
+        if self._rows:
+            self._rows[-1] = (*self._rows[-1][:-1], _percent(pass_rate))
+        if self._live is None:
+            self.say(f"{self._phase:<11} round {number + 1:>4}  dev pass@1 {_percent(pass_rate)}")
+
+    def seconds(self, number: int, seconds: Mapping[str, float]) -> None:
+        """Record where the seconds of a round went, apart from its metrics: they differ from run to run."""
+        _append(self._timings, {"phase": self._phase, "round": number} | dict(seconds))
+        if not self._rows:
+            return
+        spent = [sum(seconds.get(name, 0.0) for name in names) for names in (COLLECTING, LEARNING)]
+        row = self._rows[-1] = (*self._rows[-1][:-2], " + ".join(f"{s:.2f}" for s in spent), self._rows[-1][-1])
         if self._live:
             self._live.update(self._table())
         elif number == 0 or (number + 1) % PLAIN_EVERY == 0:
@@ -124,16 +149,6 @@ class Log:
                 f"{row[0]:<11} round {row[1]:>4}  pass {row[2]:>6}  signal {row[3]:>6}  tokens {row[4]:>4}  "
                 f"loss {row[5]:>8}  seconds {row[6]}"
             )
-
-    def evaluation(self, number: int, pass_rate: float) -> None:
-        """Record a pass rate on the development problems after a round."""
-        _append(self._metrics, {"phase": self._phase, "round": number, "dev_pass_rate": pass_rate})
-        if self._rows:
-            self._rows[-1] = (*self._rows[-1][:-1], _percent(pass_rate))
-        if self._live:
-            self._live.update(self._table())
-        else:
-            self.say(f"{self._phase:<11} round {number + 1:>4}  dev pass@1 {_percent(pass_rate)}")
 
     def _table(self) -> Table:
         table = Table("phase", title="rl-train", expand=False)
@@ -146,12 +161,21 @@ class Log:
 
 def silent_log() -> Log:
     """A Log that keeps and shows nothing: for the ranks that do not write."""
-    return Log(Path(os.devnull).parent, Console(quiet=True), metrics=os.devnull, timings=os.devnull)
+    return Log(None, Console(quiet=True))
 
 
-def _append(file: Any, record: Mapping[str, Any]) -> None:
-    file.write(json.dumps(record) + "\n")
-    file.flush()
+def _append(path: Path | None, record: Mapping[str, Any]) -> None:
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def _cut(path: Path, phase: str, first: int) -> None:
+    """Rewrite a file without a torn last line and without the records of a phase from round `first` on."""
+    kept = [
+        line for line in lines_of(path) if (record := json.loads(line))["phase"] != phase or record["round"] < first
+    ]
+    write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _percent(share: float | None) -> str:

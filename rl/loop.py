@@ -6,13 +6,13 @@ problems -> prompts -> rollouts -> verdicts -> scores -> credit -> loss -> optim
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
 from envs.rollout import Group
 from rl.batch import Batch, Credit, collate
+from rl.checkpoint import Checkpoints, NoCheckpoints
 from rl.collect import Gather
 from rl.engine import gather as gather_over_ranks
 from rl.learner import Learner
@@ -34,42 +34,46 @@ def train(
     temperature: float,
     seed: int,
     log: Log,
+    checkpoints: Checkpoints | NoCheckpoints,
     score: Score = nobody,
     epochs: int = 1,
     minibatches: int = 1,
-    ahead: int = 0,
     after: Sequence[After] = (),
     evaluate: Callable[[], float] | None = None,
     evaluate_every: int = 0,
     stop_above: float | None = None,
 ) -> None:
-    """Run up to `rounds` rounds: one collection, then `epochs * minibatches` optimizer steps.
+    """Do the rounds that `checkpoints` leaves to be done: one collection, then `epochs * minibatches` optimizer steps.
 
-    With `ahead=1` a round's programs are written before the steps of the round before it, and graded during them.
     `evaluate` gives a pass rate in [0, 1] every `evaluate_every` rounds; training stops once it exceeds `stop_above`.
     """
-    begun = [gather(number) for number in range(min(ahead, rounds))]
-    for number in range(rounds):
-        started = time.perf_counter()
-        if number + ahead < rounds:
-            begun.append(gather(number + ahead))
-        groups_P = begun.pop(0)()
-        collected = time.perf_counter()
-        batch = collate(groups_P)
-        batch = batch.with_columns(score(groups_P, batch))
-        batch = batch.with_advantages(credit(groups_P, batch))
-        metrics: dict[str, float] = {}
-        problem_ids = [group.problem.id for group in groups_P]
-        for part in minibatches_of(batch, problem_ids, epochs, minibatches, f"{seed} {number}"):
-            metrics = learner.step(part, objective, temperature)
-        for update in after:
-            metrics |= update(number, groups_P, batch)
-        log.round(number, describe(groups_P) | metrics, collected - started, time.perf_counter() - collected)
+    watch = log.watch
+    for number in checkpoints.remaining(rounds):
+        groups_P = gather(number)
+        with watch("judge_s"):
+            batch = collate(groups_P)
+            batch = batch.with_columns(score(groups_P, batch))
+            batch = batch.with_advantages(credit(groups_P, batch))
+        with watch("learn_s"):
+            metrics: dict[str, float] = {}
+            problem_ids = [group.problem.id for group in groups_P]
+            for part in minibatches_of(batch, problem_ids, epochs, minibatches, f"{seed} {number}"):
+                metrics = learner.step(part, objective, temperature)
+        with watch("after_s"):
+            for update in after:
+                metrics |= update(number, groups_P, batch)
+        log.round(number, describe(groups_P) | metrics)
+        pass_rate = 0.0
         if evaluate is not None and evaluate_every and (number + 1) % evaluate_every == 0:
-            pass_rate = evaluate()
+            with watch("evaluate_s"):
+                pass_rate = evaluate()
             log.evaluation(number, pass_rate)
-            if stop_above is not None and pass_rate > stop_above:
-                break
+        with watch("save_s"):
+            checkpoints.round_done(number)
+        log.seconds(number, watch.take())
+        if stop_above is not None and pass_rate > stop_above:
+            break
+    checkpoints.finish()
 
 
 def minibatches_of(batch: Batch, problem_ids: Sequence[str], epochs: int, count: int, name: str) -> Iterator[Batch]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 
 from envs.prompts import plain
-from rl.batch import Credit
-from rl.collect import Gather, rounds, rounds_with_signal
+from envs.rewards import REWARDS
+from envs.rollout import Group
+from envs.verdict import Verdict
+from rl.batch import Batch, Credit
+from rl.checkpoint import Best, Part
+from rl.collect import Gather, Rounds, rounds_with_signal
 from rl.config import RunConfig
-from rl.credit import imitate, overlong_penalty
+from rl.credit import imitate, overlong_penalty, rewards_of_rows
 from rl.draw import Curriculum, in_epochs
+from rl.engine import gather as gather_over_ranks
 from rl.experiment import Experiment
 from rl.loop import After, train
 from rl.losses import (
@@ -28,20 +33,22 @@ from rl.losses import (
     policy_gradient,
 )
 from rl.score import Score, proximal_log_probs, reference_log_probs, scores
-from rl.write import Write, by_policy, by_reference
+from rl.write import by_reference
 
 
 def imitate_references(experiment: Experiment) -> None:
     """Cross-entropy on the reference solutions, until the dev pass rate leaves room for what follows."""
     config = experiment.config
     settings = config.warm_start
-    experiment.log.phase("warm_start")
+    learner = experiment.learner(settings.learning_rate)
     train(
-        experiment.learner(settings.learning_rate),
-        rounds(
+        learner,
+        Rounds(
             in_epochs(experiment.labelled, settings.problems_per_round, config.seed),
             by_reference(experiment.policy, ask=plain),
             grade=None,
+            rounds=settings.rounds,
+            watch=experiment.log.watch,
         ),
         credit=imitate,
         objective=(cross_entropy(),),
@@ -49,6 +56,7 @@ def imitate_references(experiment: Experiment) -> None:
         temperature=1.0,
         seed=config.seed,
         log=experiment.log,
+        checkpoints=experiment.phase("warm_start", learner=learner),
         evaluate=experiment.dev_pass_rate,
         evaluate_every=settings.evaluate_every,
         stop_above=settings.stop_above,
@@ -56,12 +64,19 @@ def imitate_references(experiment: Experiment) -> None:
 
 
 def reinforce(
-    experiment: Experiment, credit: Credit, *, judges: Sequence[Score] = (), after: Sequence[After] = ()
+    experiment: Experiment,
+    credit: Credit,
+    *,
+    judges: Sequence[Score] = (),
+    after: Sequence[After] = (),
+    parts: Mapping[str, Part] | None = None,
 ) -> None:
-    """Policy gradient on the train problems as `config.reinforce` says; recipes add their credit and judges."""
+    """Policy gradient on the train problems as `config.reinforce` says; recipes add their credit and judges.
+
+    `parts` are the co-learners and whatever else of theirs a checkpoint must hold.
+    """
     config = experiment.config
     settings = config.reinforce
-    experiment.log.phase("reinforce")
     reference = experiment.learner(0.0, copy.deepcopy(experiment.policy.model)) if settings.kl_weight else None
     learner = experiment.learner(settings.learning_rate)
     objective = reinforce_objective(config)
@@ -70,17 +85,23 @@ def reinforce(
         judges.append(proximal_log_probs(learner, config.sampling.temperature))
     if reference is not None:
         judges.append(reference_log_probs(reference, config.sampling.temperature))
-    write = by_policy(
-        experiment.policy,
-        ask=plain,
-        n=config.sampling.n,
-        temperature=config.sampling.temperature,
-        max_new_tokens=config.sampling.max_new_tokens,
-        seed=config.seed,
-        policy_version=lambda: learner.n_steps,
-        stop=experiment.stop(),
+    curriculum = Curriculum(experiment.train, settings.problems_per_round, config.seed) if settings.curriculum else None
+    rounds = experiment.rounds(
+        "reinforce",
+        curriculum or in_epochs(experiment.train, settings.problems_per_round, config.seed),
+        experiment.write(policy_version=lambda: learner.n_steps),
+        rounds=settings.rounds * settings.max_draws,
+        ahead=settings.ahead,
     )
-    gather, observers = _gather(experiment, write)
+    gather: Gather = rounds
+    if settings.max_draws > 1:
+        gather = rounds_with_signal(rounds, settings.problems_per_round, settings.max_draws)
+    best = Best(lambda: experiment.save("best"))
+    held: dict[str, Part] = {"learner": learner, "rounds": rounds, "best": best, **(parts or {})}
+    after = [mean_reward(REWARDS[settings.reward]), *after]
+    if curriculum is not None:
+        held["curriculum"] = curriculum
+        after.append(lambda number, groups, batch: curriculum.observe(groups))
     train(
         learner,
         gather,
@@ -90,14 +111,25 @@ def reinforce(
         rounds=settings.rounds,
         epochs=settings.epochs,
         minibatches=settings.minibatches,
-        ahead=settings.ahead,
         temperature=config.sampling.temperature,
         seed=config.seed,
         log=experiment.log,
-        after=[*after, *observers],
-        evaluate=experiment.dev_pass_rate,
+        checkpoints=experiment.phase("reinforce", **held),
+        after=after,
+        evaluate=best.watching(experiment.dev_pass_rate),
         evaluate_every=settings.evaluate_every,
     )
+
+
+def mean_reward(reward: Callable[[Verdict], float]) -> After:
+    """The mean reward of a round's programs, of all ranks; those that could not be judged are left out."""
+
+    def observe(number: int, groups: Sequence[Group], batch: Batch) -> Mapping[str, float]:
+        known = [value for value in rewards_of_rows(groups, reward).flatten().tolist() if value == value]
+        everywhere = gather_over_ranks(known)
+        return {"reward": sum(everywhere) / len(everywhere)} if everywhere else {}
+
+    return observe
 
 
 def reinforce_objective(config: RunConfig) -> tuple[Term, ...]:
@@ -129,15 +161,3 @@ def length_penalty(config: RunConfig) -> Callable[[torch.Tensor], torch.Tensor] 
     """The overlong penalty that the config asks for, if any."""
     margin = config.reinforce.overlong_margin
     return partial(overlong_penalty, limit=config.sampling.max_new_tokens, margin=margin) if margin else None
-
-
-def _gather(experiment: Experiment, write: Write) -> tuple[Gather, list[After]]:
-    """How rounds are gathered, and who must see each of them afterwards."""
-    settings, seed = experiment.config.reinforce, experiment.config.seed
-    count, grade = settings.problems_per_round, experiment.grader.submit
-    curriculum = Curriculum(experiment.train, count, seed) if settings.curriculum else None
-    draw = curriculum or in_epochs(experiment.train, count, seed)
-    observers: list[After] = [lambda number, groups, batch: curriculum.observe(groups)] if curriculum else []
-    if settings.max_draws > 1:
-        return rounds_with_signal(draw, write, grade, count, settings.max_draws), observers
-    return rounds(draw, write, grade), observers

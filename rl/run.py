@@ -1,45 +1,137 @@
-"""The run folder: resolved config, manifest and metrics of one execution of an experiment."""
+"""The run folder: resolved config, manifest, and the lock and journal that let one process at a time go on with it."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError
+from rl.durable import append_line, lines_of, without_torn_tail, write_json
 
-RECORDED_VERSIONS = ("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+CONFIG, MANIFEST, JOURNAL = "config.json", "manifest.json", "journal.jsonl"
+RECORDED_VERSIONS = ("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
+MAY_CHANGE = ("folder", "graders", "checkpoints", "log")
+"""Sections that a run may go on with when they differ: they do not decide what is learned."""
 
 
-def start_run(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Create the folder with config.json and manifest.json; refuses a folder that holds a run already."""
-    if (folder / "config.json").exists():
-        raise UserError(f"folder: {folder} already holds a run; name another with --folder, or remove it")
+class Run:
+    """A run folder that this process holds."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder that `open_run` has prepared."""
+        self.folder = folder
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Add a line to the journal: what happened, when, in which process."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        append_line(self.folder / JOURNAL, json.dumps({"event": event, "time": when, "pid": os.getpid()} | facts))
+
+
+@contextmanager
+def open_run(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], resume: bool) -> Iterator[Run]:
+    """Start a run in a folder, or with `resume` go on with the one it holds; ends with a line in the journal.
+
+    Raises UserError where another process is at it, where the folder holds a run that nobody asked to resume, and where
+    that run was begun with another config.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", config)
-        write_json(folder / "manifest.json", manifest() | dict(facts))
-    except OSError as error:
+        with (folder / ".lock").open("a+") as lock:
+            _hold(lock, folder)
+            began = _begin(folder, config, facts, resume)
+            run = Run(folder)
+            run.note(began, versions=_versions())
+            try:
+                yield run
+            except BaseException as error:
+                run.note("stopped", reason=f"{type(error).__name__}: {error}".rstrip(": "))
+                raise
+            run.note("finished")
+    except PermissionError as error:
         raise UserError(f"folder: cannot write a run to {folder}: {error.strerror}") from None
+
+
+def holds_a_run(folder: Path) -> bool:
+    """Whether a run was begun in this folder."""
+    return (folder / CONFIG).is_file()
+
+
+def journal(folder: Path) -> list[dict[str, Any]]:
+    """What happened to a run: its events, oldest first."""
+    return [json.loads(line) for line in lines_of(folder / JOURNAL)]
 
 
 def manifest() -> dict[str, Any]:
     """What this run stands on: versions, machine, and the commit where the code is a checkout."""
     return {
-        "versions": {name: _version(name) for name in RECORDED_VERSIONS},
+        "versions": _versions(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
         "commit": _commit(),
     }
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON."""
-    path.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+def _hold(lock: Any, folder: Path) -> None:
+    """Lock the folder for as long as this process lives; the lock's file says who holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        raise UserError(
+            f"folder: {folder} is in use by {holder}; wait until it ends, or name another with --folder"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()}")
+    lock.flush()
+
+
+def _begin(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], resume: bool) -> str:
+    without_torn_tail(folder / JOURNAL)
+    if not holds_a_run(folder):
+        write_json(folder / MANIFEST, manifest() | dict(facts))
+        write_json(folder / CONFIG, config)
+        return "started"
+    if not resume:
+        raise UserError(
+            f"folder: {folder} already holds a run; `rl-train run {folder}` goes on with it, or name another folder "
+            f"with --folder"
+        )
+    before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if changed := differences(before, config):
+        name, old, new = changed[0]
+        raise UserError(
+            f"{name}: this run was begun with {old!r}; got {new!r}; a run goes on as it began, so set it back or name "
+            f"another folder with --folder"
+        )
+    return "resumed"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Keys of two configs that differ, as (dotted name, before, now), but for those that may change."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*before, *now}):
+        if not prefix and name in MAY_CHANGE:
+            continue
+        old, new = before.get(name), json.loads(json.dumps(now.get(name), default=str))
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append((prefix + name, old, new))
+    return found
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in RECORDED_VERSIONS}
 
 
 def _version(name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Who writes the programs: functions that turn problems into rollouts.
 
-A Write is called with the problems of a round and the round's number; it yields each problem with its rollouts as soon
-as they are written, so that they can be graded while the next ones are sampled.
+A Write is called with the problems of a round and the round's number; it yields each problem's Group as soon as it is
+written, so that its programs can be graded while the next ones are sampled.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from envs.extract import extract_program
 from envs.problem import Problem
 from envs.prompts import completion_for
-from envs.rollout import Prompt, Rollout, Segment, StopReason
+from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from rl.decode import Completion, StopStrings, sample
 from rl.models import Policy
 
 Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
-Write = Callable[[Sequence[Problem], int], Iterator[tuple[Problem, tuple[Rollout, ...]]]]
-"""(problems, round) -> each problem with its rollouts."""
+Write = Callable[[Sequence[Problem], int], Iterator[Group]]
+"""(problems, round) -> their Groups; the verdict of a program that nobody has run yet is None."""
 
 
 def by_policy(
@@ -39,7 +39,7 @@ def by_policy(
     A completion ends with the end of text, a stop string (which its program does not hold), or `max_new_tokens`.
     """
 
-    def write(problems: Sequence[Problem], round_number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
         for start in range(0, len(problems), max(1, rows // n)):
             chunk = problems[start : start + max(1, rows // n)]
             prompts = [ask(problem) for problem in chunk]
@@ -62,7 +62,7 @@ def by_policy(
                     _sampled(policy, problem, prompt, ids, completion, temperature, version, row_seed, stop)
                     for completion, row_seed in zip(group, group_seeds, strict=True)
                 ]
-                yield problem, tuple(rollouts)
+                yield ungraded(problem, rollouts)
 
     return write
 
@@ -70,13 +70,20 @@ def by_policy(
 def by_reference(policy: Policy, *, ask: Ask) -> Write:
     """One rollout per reference solution: its text, tokenised once, after the problem's own prompt."""
 
-    def write(problems: Sequence[Problem], round_number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
         for problem in problems:
             prompt = ask(problem)
             ids = policy.encode(prompt.text)
-            yield problem, tuple(_written(policy, problem, prompt, ids, solution) for solution in problem.solutions)
+            yield ungraded(
+                problem, [_written(policy, problem, prompt, ids, solution) for solution in problem.solutions]
+            )
 
     return write
+
+
+def ungraded(problem: Problem, rollouts: Sequence[Rollout]) -> Group:
+    """A Group whose programs nobody has run yet."""
+    return Group(problem, tuple(rollouts), (None,) * len(rollouts))
 
 
 def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:

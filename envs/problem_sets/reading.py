@@ -104,7 +104,7 @@ def _file_rows(file: Path) -> Iterator[Row]:
 
 
 def _parquet_values(file: Path) -> Iterator[Any]:
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=256):
         yield from batch.to_pylist()

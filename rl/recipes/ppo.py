@@ -39,6 +39,7 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
         by_values(reward, trace=config.reinforce.trace),
         judges=[values(value_learner)],
         after=[fit_values(value_learner, reward)],
+        parts={"value": value_learner},
     )
     experiment.save("final")
     return {"before reinforcement": before, "after reinforcement": experiment.measure("final")}

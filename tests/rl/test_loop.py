@@ -16,13 +16,13 @@ from rich.console import Console
 
 from envs.grading import GradeRequest
 from envs.problem import Problem
-from envs.rollout import Rollout, StopReason
+from envs.rollout import Group, StopReason
 from envs.verdict import Outcome, Verdict
 from rl.collect import collect
 from rl.draw import in_epochs
 from rl.evaluate import evaluation_of
 from rl.log import Log, describe
-from rl.write import rollout_seed
+from rl.write import rollout_seed, ungraded
 from tests.builders import a_group, a_problem, a_rollout
 
 P, W, S = Outcome.PASSED, Outcome.WRONG_ANSWER, Outcome.SANDBOX_ERROR
@@ -46,12 +46,9 @@ def test_draw_depends_on_seed_and_round_alone() -> None:
 def test_groups_come_in_order_whatever_finishes_first() -> None:
     problems = [a_problem(name) for name in "abc"]
 
-    def write(problems: Sequence[Problem], number: int) -> Iterator[tuple[Problem, tuple[Rollout, ...]]]:
+    def write(problems: Sequence[Problem], number: int) -> Iterator[Group]:
         for problem in problems:
-            yield (
-                problem,
-                (replace(a_rollout(), program=f"{problem.id}0"), replace(a_rollout(), program=f"{problem.id}1")),
-            )
+            yield ungraded(problem, [replace(a_rollout(), program=f"{problem.id}{i}") for i in (0, 1)])
 
     waiting: list[tuple[str, Future[Verdict]]] = []
 
@@ -73,7 +70,7 @@ def test_groups_come_in_order_whatever_finishes_first() -> None:
 
 
 def test_without_a_grader_nothing_is_judged() -> None:
-    groups = list(collect([a_problem()], lambda problems, _: iter([(problems[0], (a_rollout(),))]), None))
+    groups = list(collect([a_problem()], lambda problems, _: iter([ungraded(problems[0], [a_rollout()])]), None))
     assert groups[0].verdicts == (None,)
 
 
@@ -100,6 +97,7 @@ def test_a_round_describes_its_rollouts() -> None:
         "pass_rate": 0.25,
         "signal": 0.5,
         "truncated": 0.25,
+        "duplicates": 0.5,
         "outcomes": {"passed": 1, "wrong_answer": 3},
     }
 
@@ -109,8 +107,9 @@ def test_the_log_keeps_metrics_and_seconds_apart(tmp_path: Path, terminal: bool)
     shown = StringIO()
     with Log(tmp_path, Console(file=shown, force_terminal=terminal, width=120)) as log:
         log.phase("reinforce")
-        log.round(0, {"tokens": 12.0, "pass_rate": 0.5, "loss/policy_gradient": 0.25}, 1.5, 0.5)
+        log.round(0, {"tokens": 12.0, "pass_rate": 0.5, "loss/policy_gradient": 0.25})
         log.evaluation(0, 0.375)
+        log.seconds(0, {"write_s": 1.0, "wait_s": 0.5, "learn_s": 0.5})
     metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     timings = [json.loads(line) for line in (tmp_path / "timings.jsonl").read_text().splitlines()]
     assert metrics[0] == {
@@ -121,8 +120,21 @@ def test_the_log_keeps_metrics_and_seconds_apart(tmp_path: Path, terminal: bool)
         "loss/policy_gradient": 0.25,
     }
     assert metrics[1] == {"phase": "reinforce", "round": 0, "dev_pass_rate": 0.375}
-    assert timings == [{"phase": "reinforce", "round": 0, "collect_s": 1.5, "learn_s": 0.5}]
+    assert timings == [{"phase": "reinforce", "round": 0, "write_s": 1.0, "wait_s": 0.5, "learn_s": 0.5}]
     assert "37.5%" in shown.getvalue()
+
+
+def test_what_was_noted_of_rounds_that_are_done_again_is_cut(tmp_path: Path) -> None:
+    log = Log(tmp_path, Console(file=StringIO()))
+    for phase in ("warm_start", "reinforce"):
+        log.phase(phase)
+        for number in range(3):
+            log.round(number, {"tokens": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"phase": "reinf')
+    log.cut("reinforce", 1)
+    metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(m["phase"], m["round"]) for m in metrics] == [*(("warm_start", n) for n in range(3)), ("reinforce", 0)]
 
 
 def test_rollout_seeds_are_all_different() -> None:

@@ -1,0 +1,97 @@
+"""A run that is killed, stopped or out of room goes on to the bytes of one that was left alone."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rl.experience import commits
+from rl.run import journal
+from rl.selftest.resume import MOMENTS, command, differing_files, finish
+
+PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
+REDRAWN = ("--reinforce.ahead", "0", "--reinforce.max_draws", "2", "--reinforce.curriculum", "true")
+
+
+@pytest.fixture(scope="module")
+def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume") / "unharmed"
+    finish(folder)
+    return folder
+
+
+def die(folder: Path, moment: str, count: int, *words: str) -> None:
+    """Run until the count-th time of a moment, and be killed there."""
+    script = "import sys; from rl.selftest.resume import run_and_die; run_and_die(*sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", script, str(folder), moment, str(count), *words], capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()[-500:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [{"writing": 3, "grading": 20, "saving": 4}, {"storing": 2, "logging": 15}], ids=str)
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    unharmed: Path, tmp_path: Path, kills: dict[str, int]
+) -> None:
+    assert set(kills) <= set(MOMENTS)
+    for moment, count in kills.items():
+        die(tmp_path / "run", moment, count)
+    finish(tmp_path / "run")
+    assert differing_files(unharmed, tmp_path / "run") == []
+
+
+def running(folder: Path) -> subprocess.Popen[str]:
+    """The small run, as it is after its first stored round."""
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not commits(folder / "experience") and process.poll() is None:
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [0, 100_000], ids=["metrics", "checkpoint"])
+def test_a_full_disk_costs_one_line_and_nothing_else(unharmed: Path, tmp_path: Path, room: int) -> None:
+    process = running(tmp_path / "run")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert said.endswith(f"File too large; make room, then `rl-train run {tmp_path / 'run'}` goes on\n")
+    assert said.count("\n") == 1
+    finish(tmp_path / "run")
+    assert differing_files(unharmed, tmp_path / "run") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("polite", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path: Path, polite: signal.Signals) -> None:
+    folder = tmp_path / "run"
+    process = running(folder)
+    process.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command(folder), capture_output=True, text=True)
+    process.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"rl-train: folder: {folder} is in use by process {process.pid}; wait until it ends, or name another with --folder\n"
+    )
+    process.send_signal(polite)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == f"rl-train: stopped; `rl-train run {folder}` goes on with it\n"
+    done = subprocess.run([sys.executable, "-m", "rl.cli", "run", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert differing_files(unharmed, folder) == []
+    assert [event["event"] for event in journal(folder)] == ["started", "stopped", "resumed", "finished"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [PPO, REDRAWN], ids=["value head", "redrawn rounds"])
+def test_co_learners_and_curricula_are_part_of_a_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
+    finish(tmp_path / "unharmed", words)
+    die(tmp_path / "run", "grading", 30, *words)
+    finish(tmp_path / "run", words)
+    assert differing_files(tmp_path / "unharmed", tmp_path / "run") == []
