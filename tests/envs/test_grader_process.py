@@ -81,7 +81,9 @@ def test_close_in_mid_batch_cancels_and_leaves_nothing() -> None:
     for future in futures:
         with pytest.raises(CancelledError):
             future.result()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+    while any(Path(f"/proc/{pid}").exists() for pid in below):  # a killed orphan is reaped by whoever adopts it
+        assert time.monotonic() - began < 10
+        time.sleep(0.01)
     with pytest.raises(RuntimeError, match="closed"):
         grader.submit(request("x = 1"))
 
