@@ -64,13 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_configs(commands)
     _add_grading(commands)
     return parser
 
 
 def _add_training(commands: _Commands) -> None:
     run = _add(commands, "run", "run", "Train by a config file.", "run experiment.toml --reinforce.rounds 100", True)
-    run.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment")
+    run.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment, TOML or YAML")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
     _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
@@ -96,6 +97,25 @@ def _add_training(commands: _Commands) -> None:
     evaluate.add_argument(
         "--livecodebench", type=Path, metavar="OUT", help="also write them as LiveCodeBench takes them"
     )
+
+
+def _add_configs(commands: _Commands) -> None:
+    about = "Copy the example configs to a folder, with explanations; nothing is overwritten."
+    init = _add(commands, "init", "init", about, "init experiments")
+    init.add_argument(
+        "folder", type=Path, nargs="?", default=Path("configs"), metavar="FOLDER", help="default: configs"
+    )
+
+    config = commands.add_parser("config", help="Look at configs: their keys, and what differs.", allow_abbrev=False)
+    configs = config.add_subparsers(title="what to do", metavar="WHAT", parser_class=_Parser, required=True)
+    about = "Print a resolved config as TOML, with the meaning of every key."
+    show = _add(configs, "show", "config_show", about, "config show experiment.toml --sampling.n 16", True)
+    show.add_argument("config", type=Path, metavar="CONFIG", help="TOML or YAML")
+    about = "Print the keys that differ, a line each: exit code 0 where none does, otherwise 1."
+    diff = _add(configs, "diff", "config_diff", about, "config diff experiment.toml runs/quickstart")
+    for name in ("a", "b"):
+        diff.add_argument(name, type=Path, metavar=name.upper(), help="config file or run folder")
+    _add(configs, "schema", "config_schema", "Print the JSON schema of a config, for editors.", "config schema")
 
 
 def _add_grading(commands: _Commands) -> None:

@@ -125,6 +125,51 @@ def selftest(options: argparse.Namespace, _: list[str]) -> int:
     return exit_code(checks)
 
 
+def config_schema(options: argparse.Namespace, _: list[str]) -> int:
+    """Print the JSON schema of a config."""
+    from rl.config_show import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def config_show(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Print a resolved config, as TOML that says what each key means."""
+    from rl.config import load_config
+    from rl.config_show import as_toml
+
+    config = load_config(options.config, overrides)
+    print(json.dumps(config.model_dump(mode="json"), indent=2) if options.json else as_toml(config), end="")
+    return 0
+
+
+def config_diff(options: argparse.Namespace, _: list[str]) -> int:
+    """Print the keys that differ between two configs: 1 when there are any."""
+    from rl.config_show import differences, values_of
+
+    different = differences(values_of(options.a), values_of(options.b))
+    if options.json:
+        print(json.dumps(different))
+    else:
+        for name, (a, b) in different.items():
+            print(f"{name}: {a} -> {b}")
+    return NEGATIVE if different else 0
+
+
+def init(options: argparse.Namespace, _: list[str]) -> int:
+    """Copy the example configs to a folder."""
+    from rl.config_show import copy_examples
+
+    written = copy_examples(options.folder)
+    if options.json:
+        print(json.dumps([str(path) for path in written]))
+        return 0
+    first = options.folder / "quickstart.toml"
+    print("\n".join(f"wrote {path}" for path in written))
+    print(f"next: rl-train run {first} --dry-run   (what it would do), then rl-train run {first}")
+    return 0
+
+
 def doctor(options: argparse.Namespace, _: list[str]) -> int:
     """Say what this machine can isolate, and how to get more: 1 where not even L2 works."""
     from envs.sandbox.levels import IsolationError, choose_level, doctor

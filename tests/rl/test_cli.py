@@ -10,7 +10,9 @@ import pytest
 
 from rl.cli import main
 
-COMMANDS = ("run", "quickstart", "evaluate", "grade", "audit problems", "selftest", "doctor")
+COMMANDS = (
+    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "selftest", "doctor",
+)  # fmt: skip
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
