@@ -74,7 +74,11 @@ def _add_training(commands: _Commands) -> None:
     run.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment, TOML or YAML")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
-    _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
+    quickstart = _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
+    for training in (run, quickstart):
+        training.add_argument(
+            "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
+        )
 
     evaluate = _add(
         commands,

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from envs.problem_sets import ProblemSet
-    from rl.config import RunConfig
+    from rl.config import LoadedConfig, RunConfig
     from rl.evaluate import Evaluation
 
 NEGATIVE = 1
@@ -32,21 +32,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def run(options: argparse.Namespace, overrides: list[str]) -> int:
     """Train by a config file."""
-    from rl.config import load_config
+    from rl.config import load_with_sources
 
-    return _train(load_config(options.config, overrides), options.json)
+    loaded = load_with_sources(options.config, overrides)
+    return _dry_run(loaded, options.json) if options.dry_run else _train(loaded.config, options.json)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     """Train by the config that comes with the package, into a folder that is not taken yet."""
-    from rl.config import CONFIGS, load_config
+    from rl.config import CONFIGS, load_with_sources
 
-    config = load_config(CONFIGS / "quickstart.toml", overrides)
+    loaded = load_with_sources(CONFIGS / "quickstart.toml", overrides)
+    config = loaded.config
     folder, count = config.folder, 1
     while folder.exists():
         count += 1
         folder = config.folder.with_name(f"{config.folder.name}-{count}")
-    return _train(config.model_copy(update={"folder": folder}), options.json)
+    config = config.model_copy(update={"folder": folder})
+    return _dry_run(replace(loaded, config=config), options.json) if options.dry_run else _train(config, options.json)
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
@@ -198,7 +201,7 @@ def _train(config: RunConfig, as_json: bool) -> int:
             f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
             f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
         )
-        results = RECIPES[config.recipe](experiment)
+        results = RECIPES[config.recipe].run(experiment)
     if not is_main():
         return 0
     if as_json:
@@ -209,6 +212,23 @@ def _train(config: RunConfig, as_json: bool) -> int:
             f"{time.perf_counter() - started:.0f} s in all; everything is in {config.folder}", highlight=False
         )
     return 0
+
+
+def _dry_run(loaded: LoadedConfig, as_json: bool) -> int:
+    """Say what a run would do: 1 where the grader judges wrong or the memory does not suffice."""
+    from rl.dry_run import dry_run
+    from rl.dry_run_view import show
+    from rl.engine import is_main
+
+    report = dry_run(loaded)
+    if is_main():
+        if as_json:
+            print(json.dumps(report.as_json(), default=str))
+        else:
+            show(report, _console(False))
+    if report.contradictions:
+        raise UserError(report.contradictions[0])
+    return 0 if report.sound else NEGATIVE
 
 
 def _problems(options: argparse.Namespace) -> ProblemSet:

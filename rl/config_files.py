@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import yaml
 from envs.errors import UserError
 
 YAML_ENDINGS = (".yaml", ".yml")
-"""Endings of YAML files; every other file is TOML."""
+"""Endings of YAML files. `.json` is the resolved config of a run folder; every other file is TOML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,20 @@ def read_config_file(path: Path) -> ConfigFile:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read this config: {error}") from None
+    if path.suffix == ".json":
+        return _read_json(text, path)
     return _read_yaml(text, path) if path.suffix.lower() in YAML_ENDINGS else _read_toml(text, path)
+
+
+def _read_json(text: str, path: Path) -> ConfigFile:
+    """The resolved config of a run folder; YAML's composer knows the lines of JSON too."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}:1: expected an object; got {values!r}")
+    return ConfigFile(values, _read_yaml(text, path).line_of)
 
 
 def _read_toml(text: str, path: Path) -> ConfigFile:

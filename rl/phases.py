@@ -12,6 +12,7 @@ from envs.prompts import plain
 from rl.batch import Credit
 from rl.collect import Gather, rounds, rounds_with_signal
 from rl.config import RunConfig
+from rl.config_checks import has_ratios
 from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
 from rl.experiment import Experiment
@@ -44,7 +45,7 @@ def imitate_references(experiment: Experiment) -> None:
             grade=None,
         ),
         credit=imitate,
-        objective=(cross_entropy(),),
+        objective=imitation_objective(),
         rounds=settings.rounds,
         temperature=1.0,
         seed=config.seed,
@@ -100,11 +101,16 @@ def reinforce(
     )
 
 
+def imitation_objective() -> tuple[Term, ...]:
+    """Cross-entropy on every learned token."""
+    return (cross_entropy(),)
+
+
 def reinforce_objective(config: RunConfig) -> tuple[Term, ...]:
     """Plain policy gradient where every ratio is 1, otherwise the clipped surrogate; plus KL and entropy as asked."""
     settings = config.reinforce
     per, length = Per(settings.per), config.sampling.max_new_tokens
-    if settings.epochs * settings.minibatches == 1 and not settings.ahead:
+    if not has_ratios(config):
         terms = [policy_gradient(per, length)]
     else:
         terms = [

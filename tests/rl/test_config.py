@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,14 @@ def test_every_key_that_was_set_has_a_source(tmp_path: Path) -> None:
     loaded = load_with_sources(tmp_path / "c.toml", ["--sampling.n", "6"])
     place = tmp_path / "c.toml"
     assert loaded.sources == {"seed": f"{place}:1", "sampling.n": "--sampling.n", "sampling.temperature": f"{place}:5"}
+
+
+def test_the_config_of_a_run_folder_is_read_back(tmp_path: Path) -> None:
+    config = load_config(None, ["--seed", "7", "--data.path", "prøblems 😀", "--reinforce.learning_rate", "1e-5"])
+    (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2))
+    assert load_config(tmp_path / "config.json") == config
+    assert complaint(tmp_path, "c.json", '{\n"seed": 1,\n"sampling":\n{"m": 2}}', []).startswith(
+        "c.json:4: sampling.m: unknown"
+    )
+    assert complaint(tmp_path, "c.json", "{", []).startswith("c.json: not JSON: Expecting")
+    assert complaint(tmp_path, "c.json", "[]", []) == "c.json:1: expected an object; got []"
