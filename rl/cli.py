@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_configs(commands)
     _add_grading(commands)
     return parser
 
@@ -71,11 +72,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_training(commands: _Commands) -> None:
     about = "Train by a config file, or go on with the run that a run folder holds."
     run = _add(commands, "run", "run", about, "run experiment.toml --reinforce.rounds 100 --resume", True)
-    run.add_argument("config", type=Path, metavar="CONFIG.toml|RUN_FOLDER", help="the experiment, or its run folder")
+    run.add_argument(
+        "config", type=Path, metavar="CONFIG|RUN_FOLDER", help="the experiment, TOML or YAML, or its run folder"
+    )
     run.add_argument("--resume", action="store_true", help="go on with the run in the config's folder, if it holds one")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
-    _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
+    quickstart = _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
+    for training in (run, quickstart):
+        training.add_argument(
+            "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
+        )
 
     evaluate = _add(
         commands,
@@ -106,6 +113,25 @@ def _add_training(commands: _Commands) -> None:
         "rollout", metavar="PHASE/ROUND[/GROUP[/INDEX]]", help="one stored rollout, or all of a group or round"
     )
     _add_graders(replay)
+
+
+def _add_configs(commands: _Commands) -> None:
+    about = "Copy the example configs to a folder, with explanations; nothing is overwritten."
+    init = _add(commands, "init", "init", about, "init experiments")
+    init.add_argument(
+        "folder", type=Path, nargs="?", default=Path("configs"), metavar="FOLDER", help="default: configs"
+    )
+
+    config = commands.add_parser("config", help="Look at configs: their keys, and what differs.", allow_abbrev=False)
+    configs = config.add_subparsers(title="what to do", metavar="WHAT", parser_class=_Parser, required=True)
+    about = "Print a resolved config as TOML, with the meaning of every key."
+    show = _add(configs, "show", "config_show", about, "config show experiment.toml --sampling.n 16", True)
+    show.add_argument("config", type=Path, metavar="CONFIG", help="TOML or YAML")
+    about = "Print the keys that differ, a line each: exit code 0 where none does, otherwise 1."
+    diff = _add(configs, "diff", "config_diff", about, "config diff experiment.toml runs/quickstart")
+    for name in ("a", "b"):
+        diff.add_argument(name, type=Path, metavar=name.upper(), help="config file or run folder")
+    _add(configs, "schema", "config_schema", "Print the JSON schema of a config, for editors.", "config schema")
 
 
 def _add_grading(commands: _Commands) -> None:

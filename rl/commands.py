@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from envs.problem_sets import ProblemSet
-    from rl.config import RunConfig
+    from rl.config import LoadedConfig, RunConfig
     from rl.evaluate import Evaluation
 
 NEGATIVE, STOPPED = 1, 130
@@ -35,28 +35,32 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def run(options: argparse.Namespace, overrides: list[str]) -> int:
     """Train by a config file, or go on with the run of a run folder."""
-    from rl.config import load_config
+    from rl.config import load_with_sources
     from rl.run import CONFIG, holds_a_run
 
-    path = options.config
-    if path.is_dir() and not holds_a_run(path):
-        raise UserError(f"{path}: this folder holds no run; expected a config file or a run folder")
+    path, resume = options.config, options.resume
     if path.is_dir():
-        config = load_config(path / CONFIG, overrides).model_copy(update={"folder": path})
-        return _train(config, options.json, resume=True)
-    return _train(load_config(path, overrides), options.json, options.resume)
+        if not holds_a_run(path):
+            raise UserError(f"{path}: this folder holds no run; expected a config file or a run folder")
+        path, resume = path / CONFIG, True
+    loaded = load_with_sources(path, overrides)
+    return _dry_run(loaded, options.json) if options.dry_run else _train(loaded.config, options.json, resume)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     """Train by the config that comes with the package, into a folder that is not taken yet."""
-    from rl.config import CONFIGS, load_config
+    from rl.config import CONFIGS, load_with_sources
 
-    config = load_config(CONFIGS / "quickstart.toml", overrides)
+    loaded = load_with_sources(CONFIGS / "quickstart.toml", overrides)
+    config = loaded.config
     folder, count = config.folder, 1
     while folder.exists():
         count += 1
         folder = config.folder.with_name(f"{config.folder.name}-{count}")
-    return _train(config.model_copy(update={"folder": folder}), options.json, resume=False)
+    config = config.model_copy(update={"folder": folder})
+    if options.dry_run:
+        return _dry_run(replace(loaded, config=config), options.json)
+    return _train(config, options.json, resume=False)
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
@@ -135,6 +139,51 @@ def selftest(options: argparse.Namespace, _: list[str]) -> int:
     return exit_code(checks)
 
 
+def config_schema(options: argparse.Namespace, _: list[str]) -> int:
+    """Print the JSON schema of a config."""
+    from rl.config_show import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def config_show(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Print a resolved config, as TOML that says what each key means."""
+    from rl.config import load_config
+    from rl.config_show import as_toml
+
+    config = load_config(options.config, overrides)
+    print(json.dumps(config.model_dump(mode="json"), indent=2) if options.json else as_toml(config), end="")
+    return 0
+
+
+def config_diff(options: argparse.Namespace, _: list[str]) -> int:
+    """Print the keys that differ between two configs: 1 when there are any."""
+    from rl.config_show import differences, values_of
+
+    different = differences(values_of(options.a), values_of(options.b))
+    if options.json:
+        print(json.dumps(different))
+    else:
+        for name, (a, b) in different.items():
+            print(f"{name}: {a} -> {b}")
+    return NEGATIVE if different else 0
+
+
+def init(options: argparse.Namespace, _: list[str]) -> int:
+    """Copy the example configs to a folder."""
+    from rl.config_show import copy_examples
+
+    written = copy_examples(options.folder)
+    if options.json:
+        print(json.dumps([str(path) for path in written]))
+        return 0
+    first = options.folder / "quickstart.toml"
+    print("\n".join(f"wrote {path}" for path in written))
+    print(f"next: rl-train run {first} --dry-run   (what it would do), then rl-train run {first}")
+    return 0
+
+
 def doctor(options: argparse.Namespace, _: list[str]) -> int:
     """Say what this machine can isolate, and how to get more: 1 where not even L2 works."""
     from envs.sandbox.levels import IsolationError, choose_level, doctor
@@ -189,7 +238,7 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
             f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
             f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
         )
-        results = RECIPES[config.recipe](experiment)
+        results = RECIPES[config.recipe].run(experiment)
     if not is_main():
         return 0
     if as_json:
@@ -205,6 +254,23 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
 def _interrupt(number: int, frame: object) -> None:
     """A polite request to end is treated as Ctrl-C."""
     raise KeyboardInterrupt
+
+
+def _dry_run(loaded: LoadedConfig, as_json: bool) -> int:
+    """Say what a run would do: 1 where the grader judges wrong or the memory does not suffice."""
+    from rl.dry_run import dry_run
+    from rl.dry_run_view import show
+    from rl.engine import is_main
+
+    report = dry_run(loaded)
+    if is_main():
+        if as_json:
+            print(json.dumps(report.as_json(), default=str))
+        else:
+            show(report, _console(False))
+    if report.contradictions:
+        raise UserError(report.contradictions[0])
+    return 0 if report.sound else NEGATIVE
 
 
 def _problems(options: argparse.Namespace) -> ProblemSet:

@@ -1,4 +1,4 @@
-"""Configuration of a run: pydantic models, read from TOML and from `--key.path value`, with errors of one line.
+"""Configuration of a run: pydantic models, read from TOML or YAML and from `--key.path value`, errors in one line.
 
 Precedence: defaults, then the file, then the command line. Unknown keys fail with the nearest known name.
 """
@@ -6,16 +6,17 @@ Precedence: defaults, then the file, then the command line. Unknown keys fail wi
 from __future__ import annotations
 
 import difflib
-import json
-import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envs.errors import UserError
+from rl.config_checks import refuse_contradictions, set_keys
+from rl.config_files import ConfigFile, read_config_file
 
 CONFIGS = Path(__file__).parent / "configs"
 """Experiments that come with the package."""
@@ -202,17 +203,44 @@ class RunConfig(Section):
     checkpoints: CheckpointsSection = CheckpointsSection()
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A config, and where its keys were set."""
+
+    config: RunConfig
+    """The validated choices."""
+    sources: Mapping[str, str]
+    """`file:line` or `--key.path` of every key that was set, by dotted name."""
+
+
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a config file, apply `--key.path value` overrides, validate; raises UserError of one line."""
-    text = _read(path) if path else ""
-    values = _parse_toml(text, path)
+    return load_with_sources(path, overrides).config
+
+
+def load_with_sources(path: Path | None, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """As `load_config`, and where each key was set."""
+    file = read_config_file(path) if path else ConfigFile({}, lambda parts: 1)
+    # A section whose keys are all commented out is null in YAML.
+    values = {name: {} if value is None and name in _SECTIONS else value for name, value in file.values.items()}
     from_command_line = _apply(values, overrides)
+
+    def source(name: str) -> str:
+        given = any(f"{name}.".startswith(f"{word}.") for word in from_command_line)
+        if path is None or given or name.partition(".")[0] not in file.values:
+            return f"--{name}"
+        return f"{path}:{file.line_of(name.split('.'))}"
+
+    def label(name: str) -> str:
+        where = source(name)
+        return where if where.startswith("--") else f"{where}: {name}"
+
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(_explain(error, path, text, from_command_line)) from None
-    _refuse_contradictions(config)
-    return config
+        raise UserError(_explain(error, label)) from None
+    refuse_contradictions(config, label)
+    return LoadedConfig(config, {name: source(name) for name, _, _ in set_keys(config)})
 
 
 def keys(section: type[BaseModel] = RunConfig, prefix: str = "") -> list[tuple[str, Any, str]]:
@@ -226,52 +254,7 @@ def keys(section: type[BaseModel] = RunConfig, prefix: str = "") -> list[tuple[s
     return found
 
 
-def _refuse_contradictions(config: RunConfig) -> None:
-    if max(config.evaluation.ks) > config.evaluation.n:
-        raise UserError(
-            f"evaluation.ks: pass@{max(config.evaluation.ks)} needs at least as many programs per problem; "
-            f"got evaluation.n = {config.evaluation.n}"
-        )
-    if config.recipe == "grpo" and config.sampling.n < 2:
-        raise UserError(
-            "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
-        )
-    reinforce = config.reinforce
-    if reinforce.ahead and (reinforce.max_draws > 1 or reinforce.curriculum):
-        raise UserError(
-            "reinforce.ahead: a round that is drawn by the verdicts of the one before cannot be written ahead of them; "
-            "set reinforce.ahead = 0, or max_draws = 1 and curriculum = false"
-        )
-    if reinforce.minibatches > reinforce.problems_per_round:
-        raise UserError(
-            f"reinforce.minibatches: {reinforce.minibatches} parts of whole groups need as many problems; "
-            f"got reinforce.problems_per_round = {reinforce.problems_per_round}"
-        )
-    if reinforce.overlong_margin >= config.sampling.max_new_tokens:
-        raise UserError(
-            f"reinforce.overlong_margin: expected less than sampling.max_new_tokens, which is "
-            f"{config.sampling.max_new_tokens}; got {reinforce.overlong_margin}"
-        )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        known = ", ".join(sorted(config.stem for config in CONFIGS.glob("*.toml")))
-        raise UserError(f"{path}: no such file; expected a TOML config (shipped with rl-train: {known})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read this config: {error}") from None
-
-
-def _parse_toml(text: str, path: Path | None) -> dict[str, Any]:
-    if path is not None and path.suffix == ".json":  # the resolved config of a run folder
-        values: dict[str, Any] = json.loads(text)
-        return values
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}") from None
+_SECTIONS = tuple(name for name, field in RunConfig.model_fields.items() if isinstance(field.default, Section))
 
 
 def _apply(values: dict[str, Any], overrides: Sequence[str]) -> set[str]:
@@ -308,18 +291,14 @@ def _value(text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError, path: Path | None, text: str, from_command_line: set[str]) -> str:
+def _explain(error: ValidationError, label: Callable[[str], str]) -> str:
     """The first error as `where: key: what, got, expected`."""
     first = error.errors()[0]
     parts = [str(part) for part in first["loc"]]
     name = ".".join(parts)
-    if name in from_command_line or not path:
-        where = f"--{name}"
-    else:
-        where = f"{path}:{_line_of(text, parts)}: {name}"
+    where = label(name)
     if first["type"] == "extra_forbidden":
-        known = [key for key, _, _ in keys()]
-        known += sorted({key.rpartition(".")[0] for key in known if "." in key})
+        known = [*(key for key, _, _ in keys()), *_SECTIONS]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or [
             key for key in known if key.rpartition(".")[2] == parts[-1]
         ]
@@ -327,18 +306,3 @@ def _explain(error: ValidationError, path: Path | None, text: str, from_command_
         return f"{where}: unknown key{hint}"
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{where}: expected {expected}; got {first['input']!r}"
-
-
-def _line_of(text: str, parts: Sequence[str]) -> int:
-    """Line on which a key of a TOML file is set; the line of the nearest table where the key cannot be found."""
-    table, best = "", 1
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = header[1].replace(" ", "").replace('"', "")
-            if ".".join(parts).startswith(table):
-                best = number
-        elif key := re.match(r"""\s*["']?([\w.\-]+)["']?\s*=""", line):
-            full = f"{table}.{key[1]}" if table else key[1]
-            if full == ".".join(parts[: full.count(".") + 1]):
-                return number
-    return best

@@ -62,11 +62,13 @@ class Term:
     """Outputs that the model must give: log_probs, entropy, values."""
     silent_where_zero: str | None = None
     """A column whose zeros make the loss and its gradient zero; rows of zeros need no pass through the model."""
+    formula: str = ""
+    """Loss of a token for people: p is its probability, A its advantage."""
 
 
 def cross_entropy(per: Per = Per.TOKEN) -> Term:
     """Imitate every learned token: loss = -log p(token)."""
-    return Term("cross_entropy", lambda outputs, batch: -outputs["log_probs"], per=per)
+    return Term("cross_entropy", lambda outputs, batch: -outputs["log_probs"], per=per, formula="-log p")
 
 
 def policy_gradient(per: Per = Per.TOKEN, length: int = 1) -> Term:
@@ -78,6 +80,7 @@ def policy_gradient(per: Per = Per.TOKEN, length: int = 1) -> Term:
         length=length,
         needs=("advantages",),
         silent_where_zero="advantages",
+        formula="-A log p",
     )
 
 
@@ -122,7 +125,25 @@ def clipped(
             gain_BT = gain_BT * log_correction_BT.exp().clamp(max=correction_cap)
         return -gain_BT
 
-    return Term("clipped", loss, per=per, length=length, needs=needs, silent_where_zero="advantages")
+    return Term(
+        "clipped",
+        loss,
+        per=per,
+        length=length,
+        needs=needs,
+        silent_where_zero="advantages",
+        formula=_clipped_formula(low, high, dual, ratio, correction_cap),
+    )
+
+
+def _clipped_formula(low: float, high: float, dual: float | None, ratio: Ratio, cap: float | None) -> str:
+    gain = f"min(r A, clip(r, {1 - low:g}, {1 + high:g}) A)"
+    if dual is not None:
+        gain = f"(A < 0 ? max({gain}, {dual:g} A) : {gain})"
+    if cap is not None:
+        gain = f"min({cap:g}, p_proximal / p_behavior) * {gain}"
+    of_row = " to the power 1 / tokens, over the whole program" if ratio is Ratio.SEQUENCE else ""
+    return f"-{gain}, r = p / p_proximal{of_row}"
 
 
 class Estimator(StrEnum):
@@ -147,7 +168,15 @@ def kl_to_reference(weight: float, estimator: Estimator = Estimator.K2, per: Per
     def loss(outputs: Outputs, batch: Batch) -> torch.Tensor:
         return kl_estimate(outputs["log_probs"], batch.columns["reference_log_probs"], batch.learned_BT, estimator)
 
-    return Term(f"kl_{estimator}", loss, per=per, weight=weight, length=length, needs=("reference_log_probs",))
+    return Term(
+        f"kl_{estimator}",
+        loss,
+        per=per,
+        weight=weight,
+        length=length,
+        needs=("reference_log_probs",),
+        formula=f"{'d^2 / 2' if estimator is Estimator.K2 else 'exp(-d) - 1 + d'}, d = log p - log p_reference",
+    )
 
 
 def kl_estimate(
@@ -165,7 +194,13 @@ def kl_estimate(
 def entropy_bonus(weight: float, per: Per = Per.TOKEN, length: int = 1) -> Term:
     """Keep the policy from narrowing: loss = -entropy of the distribution that each token is drawn from."""
     return Term(
-        "entropy", lambda outputs, batch: -outputs["entropy"], per=per, weight=weight, length=length, wants=("entropy",)
+        "entropy",
+        lambda outputs, batch: -outputs["entropy"],
+        per=per,
+        weight=weight,
+        length=length,
+        wants=("entropy",),
+        formula="-H, the entropy of the distribution of the token",
     )
 
 
@@ -175,7 +210,8 @@ def value_error(per: Per = Per.TOKEN) -> Term:
     def loss(outputs: Outputs, batch: Batch) -> torch.Tensor:
         return 0.5 * (outputs["values"] - batch.columns["returns"]) ** 2
 
-    return Term("value_error", loss, per=per, needs=("returns",), wants=("values",))
+    formula = "(value - return)^2 / 2"
+    return Term("value_error", loss, per=per, needs=("returns",), wants=("values",), formula=formula)
 
 
 def unit_weights(term: Term, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,6 +16,7 @@ from rl.batch import Batch, Credit
 from rl.checkpoint import Best, Part
 from rl.collect import Gather, Rounds, rounds_with_signal
 from rl.config import RunConfig
+from rl.config_checks import has_ratios
 from rl.credit import imitate, overlong_penalty, rewards_of_rows
 from rl.draw import Curriculum, in_epochs
 from rl.engine import gather as gather_over_ranks
@@ -51,7 +52,7 @@ def imitate_references(experiment: Experiment) -> None:
             watch=experiment.log.watch,
         ),
         credit=imitate,
-        objective=(cross_entropy(),),
+        objective=imitation_objective(),
         rounds=settings.rounds,
         temperature=1.0,
         seed=config.seed,
@@ -132,11 +133,16 @@ def mean_reward(reward: Callable[[Verdict], float]) -> After:
     return observe
 
 
+def imitation_objective() -> tuple[Term, ...]:
+    """Cross-entropy on every learned token."""
+    return (cross_entropy(),)
+
+
 def reinforce_objective(config: RunConfig) -> tuple[Term, ...]:
     """Plain policy gradient where every ratio is 1, otherwise the clipped surrogate; plus KL and entropy as asked."""
     settings = config.reinforce
     per, length = Per(settings.per), config.sampling.max_new_tokens
-    if settings.epochs * settings.minibatches == 1 and not settings.ahead:
+    if not has_ratios(config):
         terms = [policy_gradient(per, length)]
     else:
         terms = [

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
+from rl.plan import Plan
 from rl.recipes import grpo, ppo, warm_start
 
-RECIPES: Mapping[str, Callable[[Experiment], dict[str, Evaluation]]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a recipe can do."""
+
+    run: Callable[[Experiment], dict[str, Evaluation]]
+    """Train; returns its evaluations by name, in order."""
+    plan: Callable[[RunConfig], Plan]
+    """Say what `run` would do."""
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "grpo": grpo.run,
-        "ppo": ppo.run,
-        "warm_start": warm_start.run,
+        "grpo": Recipe(grpo.run, grpo.plan),
+        "ppo": Recipe(ppo.run, ppo.plan),
+        "warm_start": Recipe(warm_start.run, warm_start.plan),
     }
 )
-"""Every recipe by its name: the only registry. A recipe returns its evaluations by name, in order."""
+"""Every recipe by its name: the only registry."""

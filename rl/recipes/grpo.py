@@ -14,10 +14,12 @@ unless `kl_weight` asks for one.
 from __future__ import annotations
 
 from envs.rewards import REWARDS
+from rl.config import RunConfig
 from rl.credit import ADVANTAGES, by_reward
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.phases import imitate_references, length_penalty, reinforce
+from rl.plan import ADVANTAGE_FORMULAS, Plan, imitation, reinforcement
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
@@ -36,3 +38,10 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     reinforce(experiment, credit)
     experiment.save("final")
     return {"before reinforcement": before, "after reinforcement": experiment.measure("final")}
+
+
+def plan(config: RunConfig) -> Plan:
+    """What `run` does."""
+    warm_start = (imitation(config),) if config.warm_start.rounds else ()
+    advantage = ADVANTAGE_FORMULAS[config.reinforce.advantage]
+    return Plan((*warm_start, reinforcement(config, advantage)), evaluations=2)

@@ -10,11 +10,13 @@ comes once, after the last token, and the discount is 1.
 from __future__ import annotations
 
 from envs.rewards import REWARDS
+from rl.config import RunConfig
 from rl.credit import by_values
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.learner import Learner
 from rl.phases import imitate_references, reinforce
+from rl.plan import Judge, Plan, imitation, reinforcement
 from rl.score import values
 from rl.value import TokenValues, fit_values
 
@@ -43,3 +45,13 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     )
     experiment.save("final")
     return {"before reinforcement": before, "after reinforcement": experiment.measure("final")}
+
+
+def plan(config: RunConfig) -> Plan:
+    """What `run` does."""
+    warm_start = (imitation(config),) if config.warm_start.rounds else ()
+    advantage = (
+        f"A_t = d_t + {config.reinforce.trace:g} A_(t+1), d_t = r_t + V_(t+1) - V_t, r_t = R after the last token"
+    )
+    value_head = Judge("values", is_copy=True, is_trained=True)
+    return Plan((*warm_start, reinforcement(config, advantage, (value_head,))), evaluations=2)

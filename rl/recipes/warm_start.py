@@ -5,9 +5,11 @@ We differ from plain fine-tuning in: training stops by the dev pass rate, not by
 
 from __future__ import annotations
 
+from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.phases import imitate_references
+from rl.plan import Plan, imitation
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
@@ -16,3 +18,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     imitate_references(experiment)
     experiment.save("final")
     return {"untrained": untrained, "warm start": experiment.measure("final")}
+
+
+def plan(config: RunConfig) -> Plan:
+    """What `run` does."""
+    return Plan((imitation(config),), evaluations=2)

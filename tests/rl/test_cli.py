@@ -10,7 +10,9 @@ import pytest
 
 from rl.cli import main
 
-COMMANDS = ("run", "quickstart", "evaluate", "grade", "audit problems", "selftest", "doctor")
+COMMANDS = (
+    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "selftest", "doctor",
+)  # fmt: skip
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -46,7 +48,7 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
     ("words", "said"),
     [
         (("fly",), "invalid choice: 'fly'"),
-        (("run",), "required: CONFIG.toml"),
+        (("run",), "required: CONFIG|RUN_FOLDER"),
         (("run", "nowhere.toml"), "nowhere.toml: no such file"),
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
         (("quickstart", "--recipe", "magic"), "recipe: expected one of grpo, ppo, warm_start; got 'magic'"),

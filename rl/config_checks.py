@@ -1,0 +1,108 @@
+"""Keys of a config that contradict each other, or that a recipe does not use: each is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    from rl.config import RunConfig
+
+_NO_VALUES = "it learns no values"
+_BY_VALUES = "its advantages come from a value head, token by token"
+
+UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "grpo": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
+        "ppo": {
+            "reinforce.advantage": _BY_VALUES,
+            "reinforce.mask_truncated": _BY_VALUES,
+            "reinforce.overlong_margin": _BY_VALUES,
+        },
+    }
+)
+"""By recipe: keys of its phases that it does not use, and why; another value than the default is refused.
+
+Keys of a phase that a recipe does not have are not listed: one file may serve several recipes.
+"""
+RECIPES_OF_GROUPS = frozenset({"grpo"})
+"""Recipes whose advantages compare the programs of one problem."""
+
+_RATIOS_ARE_ONE = "one step per round: every importance ratio is 1"
+IDLE_KEYS: tuple[tuple[tuple[str, ...], Callable[[RunConfig], bool], str], ...] = (
+    (
+        ("reinforce.clip_low", "reinforce.clip_high", "reinforce.dual_clip", "reinforce.ratio"),
+        lambda config: not has_ratios(config),
+        _RATIOS_ARE_ONE,
+    ),
+    (("reinforce.correction_cap",), lambda config: not config.reinforce.ahead, "no round is written ahead"),
+    (("reinforce.kl_estimator",), lambda config: not config.reinforce.kl_weight, "reinforce.kl_weight is 0"),
+)
+"""(keys, when they change nothing, why): not refused, so that a weight can be set to 0 on the command line alone."""
+
+
+def has_ratios(config: RunConfig) -> bool:
+    """Whether reinforcement steps on rollouts of an older policy, so that importance ratios differ from 1."""
+    settings = config.reinforce
+    return settings.epochs * settings.minibatches > 1 or settings.ahead > 0
+
+
+def set_keys(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted name, value, default) of every key that was set, whatever to."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from set_keys(value, f"{prefix}{name}.")
+        elif name in section.model_fields_set:
+            yield prefix + name, value, field.default
+
+
+def idle_keys(config: RunConfig) -> dict[str, str]:
+    """Keys that were set but change nothing beside the others, with the reason."""
+    names = {name for name, value, default in set_keys(config) if value != default}
+    return {key: why for keys, idle, why in IDLE_KEYS if idle(config) for key in keys if key in names}
+
+
+def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> None:
+    """Raise UserError for the first contradiction; `label` says where a key was set."""
+    unused = UNUSED_KEYS.get(config.recipe, {})
+    for name, value, default in set_keys(config):
+        if name in unused and value != default:
+            raise UserError(
+                f"{label(name)}: recipe {config.recipe} does not use this key: {unused[name]}; remove it, or choose "
+                f"another recipe; got {value!r}"
+            )
+    if max(config.evaluation.ks) > config.evaluation.n:
+        raise UserError(
+            f"evaluation.ks: pass@{max(config.evaluation.ks)} needs at least as many programs per problem; "
+            f"got evaluation.n = {config.evaluation.n}"
+        )
+    if config.recipe in RECIPES_OF_GROUPS and config.sampling.n < 2:
+        raise UserError(
+            "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
+        )
+    _refuse_within_reinforce(config)
+
+
+def _refuse_within_reinforce(config: RunConfig) -> None:
+    reinforce = config.reinforce
+    if reinforce.ahead and (reinforce.max_draws > 1 or reinforce.curriculum):
+        raise UserError(
+            "reinforce.ahead: a round that is drawn by the verdicts of the one before cannot be written ahead of them; "
+            "set reinforce.ahead = 0, or max_draws = 1 and curriculum = false"
+        )
+    if reinforce.minibatches > reinforce.problems_per_round:
+        raise UserError(
+            f"reinforce.minibatches: {reinforce.minibatches} parts of whole groups need as many problems; "
+            f"got reinforce.problems_per_round = {reinforce.problems_per_round}"
+        )
+    if reinforce.overlong_margin >= config.sampling.max_new_tokens:
+        raise UserError(
+            f"reinforce.overlong_margin: expected less than sampling.max_new_tokens, which is "
+            f"{config.sampling.max_new_tokens}; got {reinforce.overlong_margin}"
+        )

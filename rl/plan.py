@@ -1,0 +1,152 @@
+"""Plan: what a recipe will do, said without doing it, from the same objectives that its run hands to `train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from envs.rewards import REWARDS
+from rl.config import RunConfig
+from rl.losses import Term
+from rl.phases import imitation_objective, reinforce_objective
+
+ADVANTAGE_FORMULAS: Mapping[str, str] = MappingProxyType(
+    {
+        "group_centered": "A_i = R_i - mean of R over the n programs of the problem",
+        "group_normalised": "A_i = (R_i - mean of R) / standard deviation of R, over the n programs of the problem",
+        "leave_one_out": "A_i = R_i - mean of R over the other n - 1 programs of the problem",
+    }
+)
+"""By the name that a config gives; `rl.credit.ADVANTAGES` holds the functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A model that adds a column to a round's batch before the steps."""
+
+    column: str
+    """What it says about each token."""
+    is_copy: bool = False
+    """Whether it is a copy of the policy, which takes memory of its own."""
+    is_trained: bool = False
+    """Whether it takes a step per round: then the copy also has gradients and optimizer states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One call of `train`."""
+
+    name: str
+    """As in metrics; also the section of the config that it reads."""
+    rounds: int
+    """Rounds at most."""
+    problems: int
+    """Problems per round, over all ranks."""
+    n: int | None
+    """Programs that the policy writes per problem; None where the reference solutions are the programs."""
+    objective: tuple[Term, ...]
+    """What is minimised."""
+    learning_rate: float
+    """Step size."""
+    evaluate_every: int
+    """Rounds between looks at the dev pass rate."""
+    draws: int = 1
+    """Times that problems are drawn per round at most."""
+    epochs: int = 1
+    """Passes over a round's programs."""
+    minibatches: int = 1
+    """Steps per pass."""
+    temperature: float = 1.0
+    """Of the policy in the loss."""
+    advantage: str = "A = 1"
+    """Formula of the advantage."""
+    reward: str = "none: nothing is run"
+    """What a verdict is worth."""
+    judges: tuple[Judge, ...] = ()
+    """Who adds columns."""
+    notes: tuple[str, ...] = field(default=())
+    """What else deviates from the plain method, in words."""
+
+    @property
+    def steps_per_round(self) -> int:
+        """Optimizer steps per round."""
+        return self.epochs * self.minibatches
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Columns that a batch has when it reaches the objective."""
+        sampled = {"behavior_log_probs"} if self.n is not None else set()
+        return frozenset({"advantages", *sampled, *(judge.column for judge in self.judges)})
+
+    def missing_columns(self) -> dict[str, str]:
+        """Columns that no judge gives, by the name of the term that needs them."""
+        return {term.name: need for term in self.objective for need in term.needs if need not in self.columns}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recipe will do."""
+
+    phases: tuple[Phase, ...]
+    """In order."""
+    evaluations: int
+    """Evaluations on the test problems."""
+
+
+def imitation(config: RunConfig) -> Phase:
+    """The phase of `rl.phases.imitate_references`."""
+    settings = config.warm_start
+    return Phase(
+        name="warm_start",
+        rounds=settings.rounds,
+        problems=settings.problems_per_round,
+        n=None,
+        objective=imitation_objective(),
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        notes=(f"stops early once the dev pass rate exceeds {settings.stop_above:g}",),
+    )
+
+
+def reinforcement(config: RunConfig, advantage: str, judges: tuple[Judge, ...] = ()) -> Phase:
+    """The phase of `rl.phases.reinforce`, with the advantage and the judges of a recipe."""
+    settings, objective = config.reinforce, reinforce_objective(config)
+    if any("proximal_log_probs" in term.needs for term in objective):
+        judges = (*judges, Judge("proximal_log_probs"))
+    if settings.kl_weight:
+        judges = (*judges, Judge("reference_log_probs", is_copy=True))
+    return Phase(
+        name="reinforce",
+        rounds=settings.rounds,
+        problems=settings.problems_per_round,
+        n=config.sampling.n,
+        objective=objective,
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        draws=settings.max_draws,
+        epochs=settings.epochs,
+        minibatches=settings.minibatches,
+        temperature=config.sampling.temperature,
+        advantage=advantage,
+        reward=(REWARDS[settings.reward].__doc__ or "").strip().splitlines()[0],
+        judges=judges,
+        notes=tuple(_notes(config)),
+    )
+
+
+def _notes(config: RunConfig) -> list[str]:
+    settings, limit = config.reinforce, config.sampling.max_new_tokens
+    notes = {
+        "a program that could not be judged (sandbox_error) is left out of means and losses": True,
+        f"programs cut at {limit} tokens are left out of means and losses": settings.mask_truncated,
+        f"R falls linearly by up to 1 over the last {settings.overlong_margin} of {limit} tokens": bool(
+            settings.overlong_margin
+        ),
+        f"problems are drawn again, up to {settings.max_draws} times, until enough groups carry signal": (
+            settings.max_draws > 1
+        ),
+        "problems with a pass rate near 1/2 are preferred": settings.curriculum,
+        "a round is written before the steps of the round before it": bool(settings.ahead),
+    }
+    return [note for note, applies in notes.items() if applies]
