@@ -150,6 +150,31 @@ class ReinforceSection(Section):
     """Rounds between looks at the dev pass rate."""
 
 
+class ExpertIterationSection(Section):
+    """Sampling and imitation of what passed (recipe expert_iteration)."""
+
+    iterations: int = Field(default=3, ge=1)
+    """Times that the policy samples and then imitates."""
+    problems: int = Field(default=512, ge=1)
+    """Train problems that are attempted in each iteration, `sampling.n` programs each."""
+    problems_per_round: int = Field(default=64, ge=1)
+    """Problems of one collection, and of one optimizer step."""
+    programs_per_problem: int = Field(default=4, ge=1)
+    """Most accepted programs that are imitated per problem."""
+    choose: Literal["first", "shortest"] = "first"
+    """Which of the distinct accepted programs are imitated."""
+    epochs: int = Field(default=4, ge=1)
+    """Passes over the solved problems in each iteration."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Step size of AdamW."""
+    restart: bool = False
+    """Learn anew from the weights of the warm start in each iteration, on all that was accepted so far."""
+    unsolved_only: bool = False
+    """Attempt only problems that have no accepted program yet."""
+    evaluate_every: int = Field(default=20, ge=1)
+    """Rounds between looks at the dev pass rate."""
+
+
 class LearnerSection(Section):
     """What every optimizer step shares."""
 
@@ -198,6 +223,7 @@ class RunConfig(Section):
     sampling: SamplingSection = SamplingSection()
     warm_start: WarmStartSection = WarmStartSection()
     reinforce: ReinforceSection = ReinforceSection()
+    expert_iteration: ExpertIterationSection = ExpertIterationSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()

@@ -190,6 +190,22 @@ def read_rows(
             yield from pq.read_table(folder / name, columns=columns and list(columns)).to_pylist()
 
 
+def groups_by_problem(folder: Path, problems: Iterable[Problem], phases: Sequence[str]) -> dict[str, Group]:
+    """Everything that some phases have tried, as one Group per problem id, oldest rollout first.
+
+    Only rollouts that were made for training are read. Problems that are not asked for are left out.
+    """
+    wanted = {problem.id: problem for problem in problems}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in read_rows(folder, phases=phases):
+        if row["problem_id"] in wanted:
+            rows.setdefault(row["problem_id"], []).append(row)
+    return {
+        name: Group(wanted[name], tuple(map(rollout_of, found)), tuple(map(verdict_of, found)))
+        for name, found in rows.items()
+    }
+
+
 def part_name(phase: str, number: int, of_rank: int) -> str:
     """Name of the file with one rank's part of one round."""
     return f"{phase}-{number:06d}-{of_rank:03d}.parquet"

@@ -31,6 +31,9 @@ from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
 from rl.write import Write, by_policy
 
+SEEDS_APART = 1_000_000
+"""What is added to the seed for random numbers that must differ from those of training."""
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -80,8 +83,8 @@ class Experiment:
             watch=self.log.watch,
         )
 
-    def write(self, policy_version: Callable[[], int] = lambda: 0) -> Write:
-        """The policy writes `sampling.n` programs per problem."""
+    def write(self, policy_version: Callable[[], int] = lambda: 0, seed: int | None = None) -> Write:
+        """The policy writes `sampling.n` programs per problem, with the run's seed or another."""
         sampling = self.config.sampling
         return by_policy(
             self.policy,
@@ -89,7 +92,7 @@ class Experiment:
             n=sampling.n,
             temperature=sampling.temperature,
             max_new_tokens=sampling.max_new_tokens,
-            seed=self.config.seed,
+            seed=self.config.seed if seed is None else seed,
             policy_version=policy_version,
             stop=self.stop(),
         )
@@ -143,7 +146,7 @@ class Experiment:
             n=n,
             temperature=self.config.evaluation.temperature,
             max_new_tokens=self.config.sampling.max_new_tokens,
-            seed=self.config.seed + 1_000_000 * seed_offset,
+            seed=self.config.seed + SEEDS_APART * seed_offset,
             stop=self.stop(),
         )
 

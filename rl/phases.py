@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 
+from critics.filters import CHOICES, chosen, passing
+from envs.errors import UserError
+from envs.problem import Problem
 from envs.prompts import plain
 from envs.rewards import REWARDS
 from envs.rollout import Group
@@ -20,7 +24,9 @@ from rl.config_checks import has_ratios
 from rl.credit import imitate, overlong_penalty, rewards_of_rows
 from rl.draw import Curriculum, in_epochs
 from rl.engine import gather as gather_over_ranks
-from rl.experiment import Experiment
+from rl.experience import groups_by_problem
+from rl.experiment import SEEDS_APART, Experiment
+from rl.log import describe
 from rl.loop import After, train
 from rl.losses import (
     Estimator,
@@ -34,7 +40,7 @@ from rl.losses import (
     policy_gradient,
 )
 from rl.score import Score, proximal_log_probs, reference_log_probs, scores
-from rl.write import by_reference
+from rl.write import by_reference, from_experience
 
 
 def imitate_references(experiment: Experiment) -> None:
@@ -120,6 +126,62 @@ def reinforce(
         evaluate=best.watching(experiment.dev_pass_rate),
         evaluate_every=settings.evaluate_every,
     )
+
+
+def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], iteration: int) -> None:
+    """Sample and grade programs for each problem once, into the store; rounds that are stored already are only read.
+
+    `iteration` is noted as the policy's version and chooses other random numbers than its neighbours.
+    """
+    config, log = experiment.config, experiment.log
+    count = config.expert_iteration.problems_per_round
+    parts = [problems[start : start + count] for start in range(0, len(problems), count)]
+    write = experiment.write(policy_version=lambda: iteration, seed=config.seed + SEEDS_APART * iteration)
+    gather = experiment.rounds(phase, parts.__getitem__, write, rounds=len(parts))
+    log.phase(phase)
+    log.cut(phase, 0)
+    for number in range(len(parts)):
+        log.round(number, describe(gather(number)))
+        log.seconds(number, log.watch.take())
+
+
+def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]) -> set[str]:
+    """Cross-entropy on the chosen programs that passed in some phases; returns the ids of the problems they solve."""
+    config = experiment.config
+    settings = config.expert_iteration
+    passed = {
+        name: chosen(passing(group), CHOICES[settings.choose], settings.programs_per_problem)
+        for name, group in groups_by_problem(experiment.store.folder, experiment.train, attempts).items()
+    }
+    groups = {name: group for name, group in passed.items() if group.rollouts}
+    if not groups:
+        raise UserError(
+            f"{phase}: not one program passed, so there is nothing to imitate; warm-start further (warm_start.rounds, "
+            f"warm_start.stop_above) or sample more (sampling.n)"
+        )
+    solved = [problem for problem in experiment.train if problem.id in groups]
+    learner = experiment.learner(settings.learning_rate)
+    rounds = math.ceil(len(solved) * settings.epochs / settings.problems_per_round)
+    train(
+        learner,
+        Rounds(
+            in_epochs(solved, settings.problems_per_round, config.seed),
+            from_experience(groups),
+            grade=None,
+            rounds=rounds,
+            watch=experiment.log.watch,
+        ),
+        credit=imitate,
+        objective=imitation_objective(),
+        rounds=rounds,
+        temperature=1.0,
+        seed=config.seed,
+        log=experiment.log,
+        checkpoints=experiment.phase(phase, learner=learner),
+        evaluate=experiment.dev_pass_rate,
+        evaluate_every=settings.evaluate_every,
+    )
+    return set(groups)
 
 
 def mean_reward(reward: Callable[[Verdict], float]) -> After:

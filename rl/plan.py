@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -106,6 +107,26 @@ def imitation(config: RunConfig) -> Phase:
         learning_rate=settings.learning_rate,
         evaluate_every=settings.evaluate_every,
         notes=(f"stops early once the dev pass rate exceeds {settings.stop_above:g}",),
+    )
+
+
+def imitation_of_accepted(config: RunConfig) -> Phase:
+    """One iteration of `rl.phases.attempt` and `rl.phases.imitate_accepted`, as if every problem were solved."""
+    settings = config.expert_iteration
+    return Phase(
+        name="expert_iteration",
+        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        problems=settings.problems_per_round,
+        n=config.sampling.n,
+        objective=imitation_objective(),
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        reward="1 where all hidden tests pass, and only those programs are imitated",
+        notes=(
+            f"programs are sampled once: {settings.problems} problems, {config.sampling.n} each",
+            f"of those that passed, the {settings.choose} {settings.programs_per_problem} per problem are imitated in "
+            f"{settings.epochs} epochs",
+        ),
     )
 
 

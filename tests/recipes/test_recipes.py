@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from rl.experience import read_rows
 from rl.recipes import RECIPES
 
 SMALL = (
@@ -28,7 +29,7 @@ def small_run(recipe: str, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "expert_iteration"])
 def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path) -> None:
     done = small_run(recipe, tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
@@ -108,19 +109,42 @@ LEARNING = (
     "--data.name files --data.test_size 64 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
     "--warm_start.learning_rate 1e-2 --warm_start.stop_above 1 --warm_start.evaluate_every 35 --reinforce.rounds 60 "
     "--reinforce.problems_per_round 8 --reinforce.learning_rate 1e-3 --sampling.n 8 --evaluation.temperature 1 "
+    "--expert_iteration.iterations 2 --expert_iteration.problems_per_round 16 --expert_iteration.learning_rate 1e-2 "
     "--evaluation.n 4 --json"
 ).split()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "least_before", "least_after"), [("warm_start", 0.0, 0.04), ("grpo", 0.04, 0.7), ("ppo", 0.04, 0.7)]
+    ("recipe", "least_before", "least_after"),
+    [("warm_start", 0.0, 0.04), ("grpo", 0.04, 0.7), ("ppo", 0.04, 0.7), ("expert_iteration", 0.04, 0.7)],
 )
 def test_a_recipe_learns(tmp_path: Path, recipe: str, least_before: float, least_after: float) -> None:
     """Imitation teaches the form, one guess in eight being right; after it, rewards alone teach the answer."""
     guesses(tmp_path)
     done = small_run(recipe, tmp_path / "run", "--data.path", str(tmp_path), *LEARNING)
     assert done.returncode == 0, done.stderr
-    before, after = (result["pass_at"]["1"]["mean"] for result in json.loads(done.stdout).values())
+    before, *_, after = (result["pass_at"]["1"]["mean"] for result in json.loads(done.stdout).values())
     assert least_before <= before < 0.4
     assert after > least_after
+
+
+@pytest.mark.slow
+def test_with_nothing_to_imitate_an_iteration_says_what_to_do(tmp_path: Path) -> None:
+    done = small_run("expert_iteration", tmp_path / "run", "--expert_iteration.problems", "4")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rl-train: imitate_1: not one program passed")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_iterations_restart_and_leave_solved_problems_alone(tmp_path: Path) -> None:
+    guesses(tmp_path)
+    words = "--expert_iteration.restart true --expert_iteration.unsolved_only true --expert_iteration.epochs 1".split()
+    done = small_run("expert_iteration", tmp_path / "run", "--data.path", str(tmp_path), *LEARNING, *words)
+    assert done.returncode == 0, done.stderr
+    store = tmp_path / "run/experience"
+    first, second = ({row["problem_id"] for row in read_rows(store, phases=(f"attempt_{n}",))} for n in (1, 2))
+    solved = {row["problem_id"] for row in read_rows(store, phases=("attempt_1",)) if row["outcome"] == "passed"}
+    assert solved
+    assert second == first - solved

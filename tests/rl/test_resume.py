@@ -14,6 +14,7 @@ import pytest
 from rl.experience import commits
 from rl.run import journal
 from rl.selftest.resume import MOMENTS, command, differing_files, finish
+from tests.recipes.test_recipes import LEARNING, guesses
 
 PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
 REDRAWN = ("--reinforce.ahead", "0", "--reinforce.max_draws", "2", "--reinforce.curriculum", "true")
@@ -93,5 +94,16 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path:
 def test_co_learners_and_curricula_are_part_of_a_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
     finish(tmp_path / "unharmed", words)
     die(tmp_path / "run", "grading", 30, *words)
+    finish(tmp_path / "run", words)
+    assert differing_files(tmp_path / "unharmed", tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_iterations_go_on_from_what_was_stored(tmp_path: Path) -> None:
+    guesses(tmp_path)
+    words = ("--recipe", "expert_iteration", "--data.path", str(tmp_path), *LEARNING[:-1])
+    finish(tmp_path / "unharmed", words)
+    die(tmp_path / "run", "storing", 4, *words)
+    die(tmp_path / "run", "saving", 6, *words)
     finish(tmp_path / "run", words)
     assert differing_files(tmp_path / "unharmed", tmp_path / "run") == []

@@ -1,0 +1,51 @@
+"""Filters that choose which graded programs are learned from: pure functions of one problem's rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+from envs.rollout import Group, Rollout, StopReason
+
+Choose = Callable[[Sequence[Rollout], int], list[Rollout]]
+"""(rollouts of one problem that passed, most that are wanted) -> those to learn from."""
+
+
+def passing(group: Group) -> Group:
+    """The rollouts of a group that passed every hidden test and were not cut off at the length limit."""
+    kept = [
+        (rollout, verdict)
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+        if verdict is not None and verdict.passed and rollout.stop is not StopReason.LENGTH
+    ]
+    return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
+
+
+def first(rollouts: Sequence[Rollout], at_most: int) -> list[Rollout]:
+    """The earliest distinct programs."""
+    return _distinct(rollouts)[:at_most]
+
+
+def shortest(rollouts: Sequence[Rollout], at_most: int) -> list[Rollout]:
+    """The distinct programs of fewest tokens; the earlier one where two are equally short."""
+    return sorted(_distinct(rollouts), key=lambda rollout: len(rollout.completion_ids))[:at_most]
+
+
+CHOICES: MappingProxyType[str, Choose] = MappingProxyType({"first": first, "shortest": shortest})
+"""Ways to choose by the name that a config gives."""
+
+
+def chosen(group: Group, choose: Choose, at_most: int) -> Group:
+    """The chosen rollouts of a group, with their verdicts."""
+    verdict_of = {id(rollout): verdict for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)}
+    rollouts = choose(group.rollouts, at_most)
+    return Group(group.problem, tuple(rollouts), tuple(verdict_of[id(rollout)] for rollout in rollouts))
+
+
+def _distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """One rollout per program, the earliest; spaces at line ends and empty lines make no difference."""
+    by_program: dict[str, Rollout] = {}
+    for rollout in rollouts:
+        lines = [line.rstrip() for line in rollout.program.splitlines()]
+        by_program.setdefault("\n".join(line for line in lines if line), rollout)
+    return list(by_program.values())

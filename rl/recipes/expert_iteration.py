@@ -1,0 +1,48 @@
+"""Expert iteration: sample many programs, keep those that pass, imitate them, and again (arXiv 1705.08439, 2203.14465).
+
+    loss = -sum over accepted programs and tokens of log p(token) / number of accepted tokens
+
+We differ from the papers in: with `restart` each iteration learns anew from the weights of the warm start, on all that
+was accepted so far (as STaR, arXiv 2203.14465); without it the weights go on.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from rl.config import RunConfig
+from rl.evaluate import Evaluation
+from rl.experiment import Experiment
+from rl.phases import attempt, imitate_accepted, imitate_references
+from rl.plan import Plan, imitation, imitation_of_accepted
+
+
+def run(experiment: Experiment) -> dict[str, Evaluation]:
+    """Warm start on the labelled problems, then iterations of sampling and imitation on the train problems."""
+    config = experiment.config
+    settings = config.expert_iteration
+    if config.warm_start.rounds:
+        imitate_references(experiment)
+        experiment.save("warm_start")
+    results = {"before": experiment.measure("before")}
+    start = copy.deepcopy(experiment.policy.model.state_dict())
+    problems = unsolved = experiment.train[: settings.problems]
+    phases: list[str] = []
+    for number in range(1, settings.iterations + 1):
+        phases.append(f"attempt_{number}")
+        attempt(experiment, phases[-1], unsolved, iteration=number)
+        if settings.restart:
+            experiment.policy.model.load_state_dict(start)
+        solved = imitate_accepted(experiment, f"imitate_{number}", phases)
+        if settings.unsolved_only:
+            unsolved = tuple(problem for problem in problems if problem.id not in solved)
+        results[f"iteration {number}"] = experiment.measure(f"iteration_{number}")
+    experiment.save("final")
+    return results
+
+
+def plan(config: RunConfig) -> Plan:
+    """What `run` does."""
+    warm_start = (imitation(config),) if config.warm_start.rounds else ()
+    iterations = config.expert_iteration.iterations
+    return Plan((*warm_start, *(imitation_of_accepted(config) for _ in range(iterations))), evaluations=1 + iterations)

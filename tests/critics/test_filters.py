@@ -1,0 +1,38 @@
+"""Filters: what passed is kept once, the earliest or the shortest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from critics.filters import CHOICES, chosen, first, passing, shortest
+from envs.rollout import Rollout, StopReason
+from envs.verdict import Outcome
+from tests.builders import a_group, a_rollout
+
+P, W, S = Outcome.PASSED, Outcome.WRONG_ANSWER, Outcome.SANDBOX_ERROR
+
+
+def written(program: str, tokens: int) -> Rollout:
+    return replace(a_rollout(ids=range(tokens)), program=program)
+
+
+def test_only_whole_programs_that_passed_are_kept() -> None:
+    cut = replace(a_rollout(), stop=StopReason.LENGTH)
+    rollouts = [written("a", 1), written("b", 1), written("c", 1), cut]
+    kept = passing(a_group(rollouts, [W, P, S, P]))
+    assert kept.rollouts == (rollouts[1],)
+    assert [verdict.passed for verdict in kept.verdicts if verdict] == [True]
+
+
+def test_a_program_is_learned_from_once() -> None:
+    long, short, again = written("x = 1\ny = 2\n", 9), written("x = 3\n", 3), written("x = 1  \n\ny = 2", 8)
+    assert first([long, again, short], 5) == [long, short]
+    assert first([long, again, short], 1) == [long]
+    assert shortest([long, again, short], 1) == [short]
+    assert shortest([long, written("z", 9)], 2) == [long, written("z", 9)]
+
+
+def test_verdicts_stay_with_their_programs() -> None:
+    group = a_group([written("a", 9), written("b", 3)], [W, P])
+    kept = chosen(group, CHOICES["shortest"], 1)
+    assert (kept.rollouts, kept.verdicts) == (group.rollouts[1:], group.verdicts[1:])
