@@ -138,11 +138,12 @@ def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], ite
     parts = [problems[start : start + count] for start in range(0, len(problems), count)]
     write = experiment.write(policy_version=lambda: iteration, seed=config.seed + SEEDS_APART * iteration)
     gather = experiment.rounds(phase, parts.__getitem__, write, rounds=len(parts))
-    log.phase(phase)
-    log.cut(phase, 0)
-    for number in range(len(parts)):
+    checkpoints = experiment.phase(phase)
+    for number in checkpoints.remaining(len(parts)):
         log.round(number, describe(gather(number)))
         log.seconds(number, log.watch.take())
+        checkpoints.round_done(number)
+    checkpoints.finish()
 
 
 def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]) -> set[str]:
