@@ -165,6 +165,10 @@ def _add_grading(commands: _Commands) -> None:
     about = "Check the arithmetic of training on this machine, by a config's model and temperature: under a minute."
     selftest = _add(commands, "selftest", "selftest", about, "selftest experiment.toml")
     selftest.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml", help="the experiment (default: none)")
+    selftest.add_argument(
+        "--resume", action="store_true", help="instead kill small runs and compare what they end with"
+    )
+    selftest.add_argument("--kills", type=_positive, default=3, metavar="N", help="with --resume (default: 3)")
 
     _add(commands, "doctor", "doctor", "Say what this machine can isolate, and how to get more.", "doctor")
 

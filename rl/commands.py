@@ -130,13 +130,29 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def selftest(options: argparse.Namespace, _: list[str]) -> int:
-    """Check the arithmetic of training: 1 when a check fails."""
+    """Check the arithmetic of training, or that a killed run goes on as if nothing had been: 1 when a check fails."""
+    if options.resume:
+        return _selftest_resume(options.kills, options.json)
     from rl.config import load_config
     from rl.selftest import exit_code, render, run_selftest
 
     checks = run_selftest(load_config(options.config) if options.config else None)
     print(json.dumps([asdict(check) for check in checks]) if options.json else render(checks))
     return exit_code(checks)
+
+
+def _selftest_resume(kills: int, as_json: bool) -> int:
+    from rl.selftest.resume import survives_kills
+
+    console = _console(as_json)
+    different = survives_kills(kills, seed=kills, say=lambda line: console.print(line, highlight=False))
+    if as_json:
+        print(json.dumps({"kills": kills, "different": different}))
+    elif different:
+        print(f"after {kills} kills these files differ: {', '.join(different)}")
+    else:
+        print(f"after {kills} kills every file is byte for byte that of a run that was left alone")
+    return NEGATIVE if different else 0
 
 
 def config_schema(options: argparse.Namespace, _: list[str]) -> int:
