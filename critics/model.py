@@ -88,9 +88,9 @@ class CriticSettings:
     classes: OutcomeClasses = OutcomeClasses.FOUR
     """The outcomes it tells apart."""
     pool: Pool = Pool.LOGITS
-    """How tokens become a judgement over the program."""
+    """Logits by default: on programs that one token breaks they find that token more often than pooled states do."""
     head: Head = Head.LINEAR
-    """Linear by default: the backbone ends in a non-linear block already, and no dead unit can silence a token."""
+    """Linear by default: with pooled logits the MLP finds no more such tokens, and its dead units can silence some."""
 
 
 @dataclass(frozen=True, slots=True)

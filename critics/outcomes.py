@@ -22,7 +22,7 @@ class OutcomeClasses(StrEnum):
     """A partition of the outcomes. `passed` is the last class of each."""
 
     FOUR = "four"
-    """The four outcomes of CodeRL (arXiv 2207.01780, section 3.2)."""
+    """The four outcomes of CodeRL (arXiv 2207.01780, equations 4 to 7)."""
     BINARY = "binary"
     """Failed or passed: the critic of CodeRL's critic sampling."""
 

@@ -2,7 +2,7 @@
 
     pooled = max over program tokens of z_t;   loss = -log softmax(pooled)[u];   q_t = softmax(z_t)[u]
 
-with z_t the logits after reading token t and u the outcome that happened (equations 8, 9 and 11).
+with z_t the logits after reading token t and u the outcome that happened (q is equation 11).
 We differ from the paper in: the state behind z_t has read token t (the released code's has not), and padding and prompt
 have no vote (in the released code they decide most programs).
 
