@@ -208,7 +208,7 @@ def build_critic(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(backbone, PreTrainedModel):
+        if not isinstance(backbone, str):
             model = _copy_of_decoder(backbone)
         elif backbone.startswith("scratch:"):
             model = _scratch(backbone.removeprefix("scratch:"), tokenizer)

@@ -22,7 +22,7 @@ from critics.outcomes import OutcomeClasses
 from envs.errors import UserError
 from envs.verdict import Outcome
 from rl.batch import Batch, collate
-from rl.models import Policy, load_policy
+from rl.models import Policy, load_policy, with_adapters
 from tests.builders import a_group, a_rollout
 from tests.critics.builders import KINDS, a_backbone, a_critic
 
@@ -155,6 +155,23 @@ def test_a_copy_of_the_policy_is_its_own(policy: Policy) -> None:
     for weight in critic.parameters():
         torch.nn.init.zeros_(weight)
     assert all(torch.equal(before[name], weight) for name, weight in decoder.state_dict().items())
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
+)  # peft asks by an old name
+def test_adapters_are_merged_into_the_copy(policy: Policy) -> None:
+    adapted = with_adapters(Policy(copy.deepcopy(policy.model), policy.tokenizer), rank=2, seed=0)
+    for name, weight in adapted.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    critic = build_critic(adapted.model, policy.tokenizer)
+    ids_BT = a_batch().ids_BT[:1, :5]
+    with torch.no_grad():
+        expected_BTH = adapted.model.get_decoder()(input_ids=ids_BT).last_hidden_state
+        assert torch.allclose(critic.states(a_batch().rows(torch.tensor([0]))), expected_BTH, atol=1e-4)
+    assert not any("lora" in name for name in critic.state_dict())
+    assert any("lora" in name for name in adapted.model.state_dict())
 
 
 def test_a_critic_has_no_dropout(policy: Policy) -> None:

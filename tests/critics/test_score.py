@@ -42,10 +42,18 @@ def test_batches_and_padding_change_nothing(kind: str, pool: Pool) -> None:
 
 
 def test_order_changes_not_even_rounding() -> None:
+    """The same batches pass through the model whatever the order, so the same numbers come back."""
     critic = a_critic()
-    order = [3, 1, 0, 2]
-    shuffled = read(critic, [ROLLOUTS[index] for index in order], max_tokens=12)
+    passes: list[list[list[int]]] = []
+    critic.backbone.register_forward_pre_hook(
+        lambda module, args, kwargs: passes.append(kwargs["input_ids"].tolist()), with_kwargs=True
+    )
     straight = read(critic, ROLLOUTS, max_tokens=12)
+    in_order, order = passes[:], [3, 1, 0, 2]
+    passes.clear()
+    shuffled = read(critic, [ROLLOUTS[index] for index in order], max_tokens=12)
+    assert passes == in_order
+    assert [len(ids_BT) for ids_BT in passes] == [1, 2, 1]
     for reading, index in zip(shuffled, order, strict=True):
         assert torch.equal(reading.token_probs_TK, straight[index].token_probs_TK)
 
