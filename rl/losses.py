@@ -226,6 +226,7 @@ def outcome_ce() -> Term:
         needs=("outcome_class", "outcome_weight"),
         wants=("outcome_nll",),
         silent_where_zero="outcome_weight",
+        formula="-outcome_weight log p(outcome)",
     )
 
 
