@@ -31,6 +31,11 @@ def accepted(rewards_G: torch.Tensor) -> torch.Tensor:
     return torch.where(rewards_G.isnan(), rewards_G, (rewards_G == 1).to(rewards_G.dtype))
 
 
+def graded(rewards_G: torch.Tensor) -> torch.Tensor:
+    """Rollouts whose outcome is known count 1, the others are masked: what a critic is fitted to."""
+    return torch.where(rewards_G.isnan(), rewards_G, 1.0)
+
+
 def group_centered(rewards_G: torch.Tensor) -> torch.Tensor:
     """Reward minus the mean of its group (arXiv 2402.03300, without the division by the standard deviation)."""
     return _if_spread(rewards_G, lambda known_G: rewards_G - known_G.mean())
@@ -113,6 +118,24 @@ def against_greedy(reward: Callable[[Verdict], float]) -> Credit:
         return _rows(advantages)
 
     return credit
+
+
+def critic_weighted(credit: Credit, weight: float = 1.0) -> Credit:
+    """Credit of a row spread over its tokens by a critic's `critic_q`, (B, T) (CodeRL, arXiv 2207.01780, eq. 10).
+
+        A_t = A * (weight * q_t + 1 - weight)
+
+    A is what `credit` says: against the greedy rollout in CodeRL, or against the group. With weight 1 this is CodeRL,
+    with 0 the critic has no say, neither over tokens nor over rows: less weight for a critic that knows less. Raises
+    ValueError for a weight outside [0, 1].
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"the weight of a critic lies between 0 and 1; got {weight}")
+
+    def weighted(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        return credit(groups, batch) * (weight * batch.columns["critic_q"] + (1 - weight))
+
+    return weighted
 
 
 def imitate(groups: Sequence[Group], batch: Batch) -> torch.Tensor:

@@ -38,7 +38,7 @@ Outputs = Mapping[str, torch.Tensor]
 """What a pass of a model says about each token, (B, T) by name, 0 where not learned.
 
 log_probs: of the token itself, at the sampling temperature; entropy: of the distribution that it is drawn from, in
-nats; values: of the state in which it is chosen.
+nats; values: of the state in which it is chosen; outcome_nll, outcome_prob, pass_prob: see critics/model.py.
 """
 
 
@@ -59,7 +59,7 @@ class Term:
     needs: tuple[str, ...] = ()
     """Columns that the batch must have."""
     wants: tuple[str, ...] = ("log_probs",)
-    """Outputs that the model must give: log_probs, entropy, values."""
+    """Outputs that the model must give, as in `Outputs`."""
     silent_where_zero: str | None = None
     """A column whose zeros make the loss and its gradient zero; rows of zeros need no pass through the model."""
     formula: str = ""
@@ -212,6 +212,22 @@ def value_error(per: Per = Per.TOKEN) -> Term:
 
     formula = "(value - return)^2 / 2"
     return Term("value_error", loss, per=per, needs=("returns",), wants=("values",), formula=formula)
+
+
+def outcome_ce() -> Term:
+    """Fit a critic: loss of a row = outcome_weight * -log p(outcome_class), a mean over rows (CodeRL).
+
+    The critic gives the loss of a row at each of its tokens, so that the mean within a row is that loss.
+    """
+    return Term(
+        "outcome_ce",
+        lambda outputs, batch: batch.columns["outcome_weight"] * outputs["outcome_nll"],
+        per=Per.SEQUENCE,
+        needs=("outcome_class", "outcome_weight"),
+        wants=("outcome_nll",),
+        silent_where_zero="outcome_weight",
+        formula="-outcome_weight log p(outcome)",
+    )
 
 
 def unit_weights(term: Term, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

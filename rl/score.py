@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from critics.outcomes import OutcomeClasses, Weighting, labels_of
 from envs.rollout import Group
 from rl.batch import Batch
 from rl.learner import Learner
@@ -32,6 +33,35 @@ def reference_log_probs(reference: Learner, temperature: float) -> Score:
 def values(value_learner: Learner) -> Score:
     """Values of a value head."""
     return lambda groups, batch: {"values": value_learner.outputs(batch, wants=frozenset({"values"}))["values"]}
+
+
+def critic_values(critic: Learner, classes: OutcomeClasses) -> Score:
+    """CodeRL's token values `critic_q`, p(what happened) after each token, and `critic_pass`, p(passed) after it.
+
+    Where nobody knows what happened the values mean nothing: the credit masks such rows.
+    """
+
+    def score(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
+        labels_B1 = labels_of(groups, classes).unsqueeze(1)
+        labelled = batch.with_columns({"outcome_class": labels_B1.float().expand(batch.ids_BT.shape)})
+        found = critic.outputs(labelled, wants=frozenset({"outcome_prob", "pass_prob"}))
+        return {"critic_q": found["outcome_prob"], "critic_pass": found["pass_prob"]}
+
+    return score
+
+
+def outcomes(weighting: Weighting) -> Score:
+    """What a critic is fitted to, `outcome_class`, and how much each program counts, `outcome_weight`."""
+
+    def score(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
+        labels_B1 = labels_of(groups, weighting.classes).unsqueeze(1)
+        weights_B1 = weighting.rows(groups).unsqueeze(1)
+        return {
+            "outcome_class": labels_B1.float().expand(batch.ids_BT.shape),
+            "outcome_weight": weights_B1.expand(batch.ids_BT.shape),
+        }
+
+    return score
 
 
 def scores(*judges: Score) -> Score:

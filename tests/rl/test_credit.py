@@ -11,8 +11,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from envs.rewards import binary, fraction_passed
-from envs.rollout import Rollout, StopReason
+from envs.rewards import binary, four_level, fraction_passed
+from envs.rollout import Group, Rollout, StopReason
 from envs.verdict import Outcome
 from rl.batch import Batch, collate
 from rl.credit import (
@@ -22,7 +22,9 @@ from rl.credit import (
     against_greedy,
     by_reward,
     by_values,
+    critic_weighted,
     generalised_advantages,
+    graded,
     greedy_baseline,
     group_centered,
     group_normalised,
@@ -49,6 +51,7 @@ def assert_equal(found: torch.Tensor, expected: list[float], tolerance: float = 
     ("advantage", "rewards", "expected"),
     [
         (uniform, [1.0, 0.0, NAN], [1.0, 1.0, 1.0]),
+        (graded, [1.0, 0.0, -0.3, NAN], [1.0, 1.0, 1.0, NAN]),
         (accepted, [1.0, 0.0, 0.999, -1.0, NAN], [1.0, 0.0, 0.0, 0.0, NAN]),
         (group_centered, [1.0, 0.0, 0.0, 0.0], [0.75, -0.25, -0.25, -0.25]),
         (group_centered, [1.0, -0.3, -0.6, -1.0], [1.225, -0.075, -0.375, -0.775]),
@@ -265,3 +268,35 @@ def test_an_advantage_of_nan_masks_its_row_and_no_other() -> None:
     batch: Batch = collate([a_group([rollout(2), rollout(3)], [P, W])])
     masked = batch.with_advantages(torch.tensor([[NAN], [1.0]]))
     assert masked.learned_BT.sum(dim=1).tolist() == [0, 3]
+
+
+Q_GT = torch.tensor([[0.0, 0.5, 0.25], [0.0, 0.125, 0.75], [0.0, 1.0, 0.5], [0.0, 0.5, 0.5]])
+
+
+def critic_case() -> tuple[Group, Batch]:
+    """A wrong, a passing and an unknown sample, and a greedy one that crashed."""
+    rollouts = [a_rollout((5,), (6, 7)) for _ in range(3)] + [replace(a_rollout((5,), (6, 7)), temperature=0.0)]
+    group = a_group(rollouts, [W, P, S, Outcome.RUNTIME_ERROR])
+    return group, collate([group]).with_columns({"critic_q": Q_GT})
+
+
+def test_a_critic_spreads_the_return_against_the_greedy_one() -> None:
+    group, batch = critic_case()
+    advantages_BT = critic_weighted(against_greedy(four_level))([group], batch)
+    # Returns -0.3 and 1.0 against -0.6; the sign is that of the row, whatever the critic says.
+    assert_equal(advantages_BT[0, 1:], [0.3 * 0.5, 0.3 * 0.25], 1e-7)
+    assert_equal(advantages_BT[1, 1:], [1.6 * 0.125, 1.6 * 0.75], 1e-7)
+    assert batch.with_advantages(advantages_BT).learned_BT.any(dim=1).tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("advantage", [group_centered, leave_one_out])
+def test_a_critic_without_weight_has_no_say(advantage: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    group, batch = critic_case()
+    credit = by_reward(four_level, advantage)
+    plain_BT = credit([group], batch).expand(-1, 3)
+    unweighted_BT = critic_weighted(credit, weight=0.0)([group], batch)
+    assert torch.equal(unweighted_BT.nan_to_num(), plain_BT.nan_to_num())
+    whole_BT, half_BT = (critic_weighted(credit, weight=weight)([group], batch) for weight in (1.0, 0.5))
+    assert torch.allclose(half_BT, (whole_BT + unweighted_BT) / 2, equal_nan=True)
+    with pytest.raises(ValueError, match=r"between 0 and 1; got 1\.5"):
+        critic_weighted(credit, weight=1.5)

@@ -19,7 +19,7 @@ from rl.credit import ADVANTAGES
 from rl.dry_run import MEANS
 from rl.dry_run_view import duration, size
 from rl.learner import Learner
-from rl.losses import Per, Term, clipped, kl_to_reference
+from rl.losses import Per, Term, clipped, kl_to_reference, outcome_ce
 from rl.plan import ADVANTAGE_FORMULAS, Judge, reinforcement
 from rl.recipes import RECIPES
 from rl.selftest.terms import TERMS
@@ -118,7 +118,7 @@ def test_the_plan_counts_what_a_round_holds() -> None:
 def test_every_choice_has_words() -> None:
     assert set(ADVANTAGE_FORMULAS) == set(ADVANTAGES)
     assert set(MEANS) == set(Per)
-    assert all(term.formula for term in TERMS)
+    assert all(term.formula for term in (*TERMS, outcome_ce()))
     assert clipped(0.2, 0.28).formula == "-min(r A, clip(r, 0.8, 1.28) A), r = p / p_proximal"
     assert "3 A" in clipped(dual=3.0).formula
     assert "min(2, p_proximal / p_behavior)" in clipped(correction_cap=2.0).formula

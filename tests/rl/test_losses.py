@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rl.batch import Batch
-from rl.losses import Per, Term, cross_entropy, policy_gradient, rows_in_use, term_loss, unit_weights
+from rl.losses import Per, Term, cross_entropy, outcome_ce, policy_gradient, rows_in_use, term_loss, unit_weights
 
 # Two rows. Row 0: one prompt token, three learned; row 1: two prompt tokens, one learned, one of padding.
 LOG_PROBS_BT = torch.log(torch.tensor([[1.0, 0.5, 0.25, 0.5], [1.0, 1.0, 0.125, 1.0]]))
@@ -87,3 +87,32 @@ def test_gradient_agrees_with_finite_differences() -> None:
         assert torch.autograd.gradcheck(
             lambda x, term=term: loss_of(term, batch, x), LOG_PROBS_BT.double().requires_grad_()
         )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sampled", "greedy", "mean", "total"),
+    [
+        (2, -0.3, -1.0, 0.226783, 0.680348),
+        (3, 1.0, -0.3, 0.948524, 2.845573),
+        (2, -0.3, 1.0, -0.421168, -1.263503),
+        (3, 1.0, 1.0, 0.0, 0.0),
+    ],
+)
+def test_coderl_loss_is_the_golden_one(outcome: int, sampled: float, greedy: float, mean: float, total: float) -> None:
+    """Values from an execution of CodeRL's formulas: policy gradient with advantage (return - greedy return) * q."""
+    logits_TK = torch.tensor([[2.0, 0, -1, 0], [0, 1, 2, 0], [0, 0, 0, 3]])
+    advantages_BT = torch.zeros(1, 4)
+    advantages_BT[0, 1:] = (sampled - greedy) * torch.softmax(logits_TK, dim=-1)[:, outcome]
+    batch = replace(a_batch().rows(torch.tensor([0])), columns={"advantages": advantages_BT})
+    log_probs_BT = torch.log(torch.tensor([[1.0, 0.5, 0.25, 0.1]]))
+    assert float(loss_of(policy_gradient(), batch, log_probs_BT)) == pytest.approx(mean, abs=1e-6)
+    assert float(loss_of(policy_gradient(per=Per.CONSTANT), batch, log_probs_BT)) == pytest.approx(total, abs=2e-6)
+
+
+def test_the_loss_of_a_critic_is_a_weighted_mean_over_rows() -> None:
+    nll_BT = torch.tensor([[math.nan, 2.0, 2.0, 2.0], [math.nan, math.nan, 0.5, math.nan]])
+    columns = {"outcome_class": torch.zeros(2, 4), "outcome_weight": torch.tensor([[1.5] * 4, [0.5] * 4])}
+    batch = replace(a_batch(), columns=columns)
+    assert float(loss_of(outcome_ce(), batch, LOG_PROBS_BT, outcome_nll=nll_BT)) == (1.5 * 2 + 0.5 * 0.5) / 2
+    unweighted = batch.with_columns({"outcome_weight": torch.tensor([[1.0] * 4, [0.0] * 4])})
+    assert rows_in_use((outcome_ce(),), unweighted).tolist() == [0]
