@@ -251,8 +251,8 @@ def _contradictions(config: RunConfig, plan: Plan, lengths: Lengths, positions: 
         found.append(f"folder: {config.folder} already holds a run; name another with --folder, or remove it")
     if positions is not None and lengths.prompt + lengths.completion > positions:
         found.append(
-            f"sampling.max_new_tokens: a prompt of {lengths.prompt} tokens and {lengths.completion} new ones exceed "
-            f"the model's {positions} positions"
+            f"sampling.max_new_tokens: the prompt of {lengths.longest}, {lengths.prompt} tokens, and "
+            f"{lengths.completion} new ones exceed the model's {positions} positions"
         )
     for phase in plan.phases:
         if phase.n is None and positions is not None and lengths.labelled > positions:

@@ -41,6 +41,8 @@ class Lengths:
 
     prompt: int
     """Longest prompt of the train, dev and test problems."""
+    longest: str
+    """Id of the problem that has it."""
     prompt_mean: float
     """Mean prompt of them."""
     labelled: int
@@ -80,11 +82,13 @@ class Item:
 def measure_lengths(experiment: Experiment) -> Lengths:
     """Tokenise every prompt and every reference solution of the run."""
     encode = experiment.policy.encode
-    prompts = [len(encode(plain(problem).text)) for problem in (*experiment.train, *experiment.dev, *experiment.test)]
+    asked = (*experiment.train, *experiment.dev, *experiment.test)
+    prompts = [len(encode(plain(problem).text)) for problem in asked]
     groups = _references(experiment)
     totals = [len(r.prompt_ids) + len(r.completion_ids) for group in groups for r in group.rollouts]
     return Lengths(
         prompt=max(prompts),
+        longest=asked[prompts.index(max(prompts))].id,
         prompt_mean=sum(prompts) / len(prompts),
         labelled=max(totals, default=0),
         labelled_mean=sum(totals) / max(1, len(totals)),

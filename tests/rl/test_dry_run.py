@@ -184,7 +184,7 @@ def test_the_plan_is_what_the_run_does_and_unused_keys_are_not_read(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--sampling.max_new_tokens", "1020"), "sampling.max_new_tokens: a prompt of "),
+        (("--sampling.max_new_tokens", "1020"), "sampling.max_new_tokens: the prompt of t"),
         (("--folder", "taken"), "folder: taken already holds a run"),
     ],
 )
