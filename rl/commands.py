@@ -131,8 +131,9 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
 
 def report(options: argparse.Namespace, _: list[str]) -> int:
     """Write a run's report.html and say where it is, or with --json what it shows."""
-    from rl.report import read_run, write_page
+    from rl.report import write_page
     from rl.report.figures import summary
+    from rl.report.reading import read_run
 
     run = read_run(options.folder)
     path = write_page(run)

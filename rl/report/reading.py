@@ -92,10 +92,9 @@ class RunRecord:
 
 def read_run(folder: Path) -> RunRecord:
     """Read what a run has written so far; raises UserError where the folder holds no run at all."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: expected a run folder; got {'a file' if folder.exists() else 'nothing there'}")
-    if not any((folder / name).exists() for name in ("config.json", "metrics.jsonl")):
-        raise UserError(f"{folder}: expected a run folder; found neither config.json nor metrics.jsonl in it")
+    if not any((folder / name).is_file() for name in ("config.json", "metrics.jsonl")):
+        got = "one without config.json and metrics.jsonl" if folder.is_dir() else "no folder"
+        raise UserError(f"{folder}: expected a run folder; got {got}; name one that `rl-train run` wrote")
     notes: list[str] = []
     config, manifest = _read_object(folder / "config.json", notes), _read_object(folder / "manifest.json", notes)
     phases = _phases(_read_lines(folder / "metrics.jsonl", notes), _read_lines(folder / "timings.jsonl", notes), notes)
@@ -144,7 +143,8 @@ def _read_lines(path: Path, notes: list[str], needed: Sequence[str] = ("phase", 
         else:
             n_unreadable += 1
     if n_unreadable:
-        notes.append(f"{path.name}: {n_unreadable} of its lines cannot be read and are left out")
+        lines = "1 line cannot be read and is" if n_unreadable == 1 else f"{n_unreadable} lines cannot be read and are"
+        notes.append(f"{path.name}: {lines} left out")
     return records
 
 
