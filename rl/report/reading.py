@@ -14,6 +14,7 @@ from typing import Any
 from envs.errors import UserError
 from rl.evaluate import Estimate, Evaluation
 from rl.report.samples import Sample, samples_of
+from rl.run import CONFIG, JOURNAL, MANIFEST
 
 Series = tuple[tuple[int, float], ...]
 """(round, value) by rising round; rounds count from 0."""
@@ -92,11 +93,11 @@ class RunRecord:
 
 def read_run(folder: Path) -> RunRecord:
     """Read what a run has written so far; raises UserError where the folder holds no run at all."""
-    if not any((folder / name).is_file() for name in ("config.json", "metrics.jsonl")):
+    if not any((folder / name).is_file() for name in (CONFIG, "metrics.jsonl")):
         got = "one without config.json and metrics.jsonl" if folder.is_dir() else "no folder"
         raise UserError(f"{folder}: expected a run folder; got {got}; name one that `rl-train run` wrote")
     notes: list[str] = []
-    config, manifest = _read_object(folder / "config.json", notes), _read_object(folder / "manifest.json", notes)
+    config, manifest = _read_object(folder / CONFIG, notes), _read_object(folder / MANIFEST, notes)
     phases = _phases(_read_lines(folder / "metrics.jsonl", notes), _read_lines(folder / "timings.jsonl", notes), notes)
     return RunRecord(
         folder=folder,
@@ -244,9 +245,7 @@ def _state(folder: Path, notes: list[str]) -> State:
     """What the journal says last; where it says that a process was at work, whether one still holds the folder."""
     if (folder / "results.json").exists():
         return State.FINISHED
-    events = (
-        _read_lines(folder / "journal.jsonl", notes, needed=("event",)) if (folder / "journal.jsonl").exists() else []
-    )
+    events = _read_lines(folder / JOURNAL, notes, needed=("event",)) if (folder / JOURNAL).exists() else []
     if not events:
         return State.FINISHED if (folder / "evaluation_final.json").exists() else State.INTERRUPTED
     last = events[-1]

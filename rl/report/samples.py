@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from envs.verdict import Outcome
+from rl.experience import SCHEMA, TRAINING, Commit, commits, read_rows
 
 LAST_ROUNDS = 3
 """Rounds at the end from which programs are chosen; besides these only the first round is read."""
 MOST_SAMPLES = 7
-"""Programs shown of the last rounds."""
+"""Programs shown of the last rounds,"""
+MOST_EARLY_SAMPLES = 2
+"""and of the first one."""
 COLUMNS = (
     *("phase", "round", "group", "index", "problem_id", "prompt", "program", "stop"),
     *("outcome", "n_passed", "n_tests", "error_type", "error_line", "reason", "example_outcome"),
@@ -60,78 +59,55 @@ class Sample:
 
 
 def samples_of(store: Path, notes: list[str]) -> tuple[Sample, ...]:
-    """Programs of the last rounds and of the first one; a file that cannot be read is left out with a note."""
-    rounds = _training_rounds(store)
-    early, late = rounds[:1], rounds[1:][-LAST_ROUNDS:]
-    first, last = (_chosen(_rows(store, [file for files in some for file in files], notes)) for some in (early, late))
-    if not late:
-        first, last = [], first
+    """Programs of the last rounds and of the first one; a round that cannot be read is left out with a note."""
+    training = [commit for commit in commits(store) if commit.purpose == TRAINING]
+    last, first = chosen(_rows(store, training[-LAST_ROUNDS:], notes)), []
+    if len(training) > LAST_ROUNDS:
+        first = chosen(_rows(store, training[:1], notes))
     return (
         *(_sample(row, why, early=False) for why, row in last[:MOST_SAMPLES]),
-        *(_sample(row, why, early=True) for why, row in first[:2]),
+        *(_sample(row, why, early=True) for why, row in first[:MOST_EARLY_SAMPLES]),
     )
 
 
-def _training_rounds(store: Path) -> list[list[str]]:
-    """Names of the files of each whole training round that was graded, in order."""
-    commits = store / "commits.jsonl"
-    if not commits.exists():
-        return []
-    found = []
-    for line in commits.read_text(encoding="utf-8").split("\n")[:-1]:
-        commit = json.loads(line)
-        if commit["purpose"] == "train":
-            found.append(
-                [f"{commit['phase']}-{commit['round']:06d}-{rank:03d}.parquet" for rank in range(commit["ranks"])]
-            )
+def _rows(store: Path, rounds: Sequence[Commit], notes: list[str]) -> list[dict[str, Any]]:
+    """Rows of stored rounds whose programs were judged."""
+    columns = [name for name in COLUMNS if name in SCHEMA.names]
+    found: list[dict[str, Any]] = []
+    for commit in rounds:
+        only = range(commit.round, commit.round + 1)
+        try:
+            found += read_rows(store, phases=(commit.phase,), rounds=only, columns=columns)
+        except (OSError, ValueError) as error:
+            notes.append(f"experience: round {commit.round + 1} of {commit.phase} cannot be read: {error}")
+    return [row for row in found if row["outcome"] is not None]
+
+
+def chosen(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(why, row): the hardest pass, one that passes the examples only, and of each way to fail the nearest miss."""
+    of_group: dict[tuple[str, int, int], Counter[str]] = {}
+    for row in rows:
+        of_group.setdefault(_group(row), Counter())[row["outcome"]] += 1
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    passing = [row for row in rows if row["outcome"] == Outcome.PASSED]
+    if passing:
+        hardest = min(passing, key=lambda row: of_group[_group(row)][Outcome.PASSED] / of_group[_group(row)].total())
+        siblings = of_group[_group(hardest)]
+        why = f"passes, as {siblings[Outcome.PASSED]} of {siblings.total()} programs for this problem do"
+        found.append((why, hardest))
+    failing = [row for row in rows if row["outcome"] != Outcome.PASSED]
+    overfit = [row for row in failing if row.get("example_outcome") == Outcome.PASSED]
+    if overfit:
+        found.append(("passes the example tests, fails the hidden ones", min(overfit, key=_share_passed)))
+    for outcome, count in Counter(row["outcome"] for row in failing).most_common():
+        others = [row for row in failing if row["outcome"] == outcome and all(row is not shown for _, shown in found)]
+        if others:
+            found.append((f"one of {count} in {len(rows)} programs that end so", max(others, key=_share_passed)))
     return found
 
 
-def _rows(store: Path, names: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
-    """Rows of files of the store whose programs were judged."""
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        try:
-            stored = set(pq.read_schema(store / name).names)
-            table = pq.read_table(store / name, columns=[column for column in COLUMNS if column in stored])
-        except (OSError, pa.ArrowInvalid) as error:
-            notes.append(f"experience/{name} cannot be read: {error}")
-            continue
-        rows += [row for row in table.to_pylist() if row["outcome"] is not None]
-    return rows
-
-
-def _chosen(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
-    """(why, row): the hardest pass, one that passes the examples only, and of each way to fail the nearest miss."""
-    groups: dict[tuple[str, int, int], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["phase"], row["round"], row["group"]), []).append(row)
-    n_passing = {key: sum(row["outcome"] == Outcome.PASSED for row in group) for key, group in groups.items()}
-
-    def siblings(row: Mapping[str, Any]) -> tuple[int, int]:
-        """Programs of its group that pass, and their number."""
-        key = (row["phase"], row["round"], row["group"])
-        return n_passing[key], len(groups[key])
-
-    chosen: list[tuple[str, Mapping[str, Any]]] = []
-    passing = [row for row in rows if row["outcome"] == Outcome.PASSED]
-    if passing:
-        best = min(passing, key=siblings)
-        count, size = siblings(best)
-        chosen.append((f"passes, as {count} of {size} programs for this problem do", best))
-    failing = [row for row in rows if row["outcome"] not in (Outcome.PASSED, Outcome.SANDBOX_ERROR)]
-    overfit = [row for row in failing if row.get("example_outcome") == Outcome.PASSED]
-    if overfit:
-        chosen.append(("passes the example tests, fails the hidden ones", min(overfit, key=_share_passed)))
-    frequency = Counter(row["outcome"] for row in rows)
-    for outcome, count in frequency.most_common():
-        of_outcome = [row for row in rows if row["outcome"] == outcome]
-        if outcome == Outcome.PASSED:
-            continue
-        nearest = max(of_outcome, key=_share_passed)
-        if all(nearest is not row for _, row in chosen):
-            chosen.append((f"one of {count} in {len(rows)} programs that end so", nearest))
-    return chosen
+def _group(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    return row["phase"], row["round"], row["group"]
 
 
 def _share_passed(row: Mapping[str, Any]) -> float:

@@ -18,11 +18,13 @@ import pytest
 
 from envs.errors import UserError
 from rl.cli import main
+from rl.experience import SCHEMA, part_name
 from rl.report import write_report
 from rl.report.charts import MOST_POINTS, binned, smoothed, ticks
 from rl.report.figures import figure, summary
 from rl.report.markup import element, visible
 from rl.report.reading import State, read_run
+from rl.report.samples import chosen
 from rl.report.words import duration, number, percent
 
 HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' &amp; \u202e\x00\x1b end"
@@ -68,7 +70,7 @@ def a_round(place: int, rounds: int) -> dict[str, Any]:
 
 
 def a_row(place: int, index: int, outcome: str, **facts: Any) -> dict[str, Any]:
-    """A row of the experience store; the first two programs of each group pass."""
+    """A row of the experience store."""
     return {
         "phase": "reinforce", "round": place, "group": 0, "index": index, "purpose": "train", "problem_id": "add",
         "prompt": "Add two numbers.\nadd(1, 2) == 3\n", "program": f"def add(a, b):\n    return a + b + {index}\n",
@@ -105,7 +107,9 @@ def a_run(folder: Path, rounds: int = 30, rows: Sequence[Mapping[str, Any]] = ()
     stored = sorted({0, rounds - 1} | {row["round"] for row in rows})
     for place in stored:
         of_round = [a_row(place, 0, "passed"), *(row for row in rows if row["round"] == place)]
-        pq.write_table(pa.Table.from_pylist(of_round), store / f"reinforce-{place:06d}-000.parquet")
+        extra = [pa.field(name, pa.string()) for name in of_round[-1] if name.startswith("stranger")]
+        table = pa.Table.from_pylist(of_round, schema=pa.schema([*SCHEMA, *extra]))
+        pq.write_table(table, store / part_name("reinforce", place, 0))
     write_lines(
         store / "commits.jsonl",
         [{"phase": "reinforce", "round": place, "ranks": 1, "purpose": "train"} for place in stored],
@@ -117,7 +121,7 @@ def a_run(folder: Path, rounds: int = 30, rows: Sequence[Mapping[str, Any]] = ()
 
 def test_a_run_is_told_on_one_page(tmp_path: Path) -> None:
     rows = [
-        a_row(29, 1, "wrong_answer", example_outcome="passed"),
+        a_row(29, 1, "wrong_answer"),
         a_row(29, 2, "runtime_error", error_type="TypeError", error_line=2),
         a_row(29, 3, "compile_error", error_type="SyntaxError", error_line=1),
     ]
@@ -127,7 +131,7 @@ def test_a_run_is_told_on_one_page(tmp_path: Path) -> None:
         "Pass rate", "hidden tests", "example tests", "dev problems", "Outcomes", "wrong answer", "Groups without signal",
         "Completion length", "Truncated completions", "Policy gradient loss", "Gradient norm", "waiting for verdicts",
         "idle for 25.0% of this phase", "no signal", "2 times, rounds 4 to 8: few groups", "TypeError in line 2",
-        "passes the example tests, fails the hidden ones", "1 of 4 hidden tests passed", "stored as reinforce/29/0/2",
+        "passes, as 1 of 4 programs for this problem do", "1 of 4 hidden tests passed", "stored as reinforce/29/0/2",
         "Add two numbers.", "versions.torch", "default 60", "Share of a round's programs that passed every hidden test.",
     ):  # fmt: skip
         assert words in page.text, words
@@ -167,10 +171,27 @@ def test_text_of_programs_never_becomes_markup(tmp_path: Path) -> None:
     assert not {"\u202e", "\x00", "\x1b"} & set(page.text)
 
 
-def test_a_stranger_column_such_as_hidden_tests_is_not_read(tmp_path: Path) -> None:
-    rows = [a_row(29, 1, "wrong_answer", hidden_tests="canary-1", outcomes=["canary-2"])]
-    path = write_report(a_run(tmp_path / "run", rows=rows))
+def test_a_column_that_the_report_does_not_know_is_not_shown(tmp_path: Path) -> None:
+    path = write_report(a_run(tmp_path / "run", rows=[a_row(29, 1, "wrong_answer", stranger="canary")]))
     assert "canary" not in path.read_text()
+
+
+def test_programs_are_chosen_for_what_they_tell() -> None:
+    rows = [
+        a_row(1, 0, "passed"),
+        a_row(1, 1, "passed"),
+        a_row(1, 2, "wrong_answer", n_passed=0),
+        a_row(1, 3, "wrong_answer", n_passed=3),
+        a_row(1, 4, "wrong_answer", n_passed=2, example_outcome="passed"),
+        a_row(1, 5, "timeout"),
+        a_row(1, 0, "passed", group=1),
+        a_row(1, 1, "compile_error", group=1),
+        a_row(1, 2, "compile_error", group=1),
+        a_row(1, 3, "compile_error", group=1),
+    ]
+    found = [(row["group"], row["index"]) for _, row in chosen(rows)]
+    assert found == [(1, 0), (0, 4), (0, 3), (1, 1), (0, 5)]
+    assert chosen([]) == []
 
 
 def test_a_long_run_has_a_small_page(tmp_path: Path) -> None:
@@ -186,10 +207,10 @@ def test_a_long_run_has_a_small_page(tmp_path: Path) -> None:
 def test_only_the_first_and_the_last_rounds_of_the_store_are_read(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run", rows=[a_row(place, 1, "timeout") for place in range(30)])
     for place in range(1, 27):
-        (folder / f"experience/reinforce-{place:06d}-000.parquet").unlink()
+        (folder / "experience" / part_name("reinforce", place, 0)).unlink()
     assert not read_run(folder).notes
-    (folder / "experience/reinforce-000028-000.parquet").write_bytes(b"PAR1 torn")
-    assert "reinforce-000028-000.parquet cannot be read" in read_run(folder).notes[0]
+    (folder / "experience" / part_name("reinforce", 28, 0)).write_bytes(b"PAR1 torn")
+    assert "experience: round 29 of reinforce cannot be read" in read_run(folder).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -345,6 +366,8 @@ def test_a_real_run_has_a_report(tmp_path: Path) -> None:
     run = read_run(tmp_path / "run")
     assert run.state is State.FINISHED
     assert [phase.name for phase in run.phases] == ["warm_start", "reinforce"]
+    assert run.notes == ()
+    assert run.samples
     page = Page(write_report(tmp_path / "run"))
     assert "on 4 held-out problems" in page.text
     assert "Policy gradient loss" in page.text
