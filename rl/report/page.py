@@ -190,8 +190,9 @@ def _settings(run: RunRecord) -> Markup:
     rows = []
     for name, value in _flat(run.config):
         default, meaning = known.get(name, (value, ""))
-        changed = json.loads(json.dumps(default, default=str)) != value
-        note = element("span", f"default {_written(default)}", class_="muted") if changed else None
+        usual = json.loads(json.dumps(default, default=str))
+        changed = value != usual
+        note = element("span", f"default {_written(usual)}", class_="muted") if changed else None
         shown = element("b", _written(value)) if changed else _written(value)
         rows.append(_row(name, joined(shown, " ", note), meaning))
     versions = [_row(name, joined(_written(value)), "") for name, value in _flat(run.manifest)]
