@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(commands)
     _add_configs(commands)
     _add_grading(commands)
+    _add_reading(commands)
     return parser
 
 
@@ -171,6 +172,12 @@ def _add_grading(commands: _Commands) -> None:
     selftest.add_argument("--kills", type=_positive, default=3, metavar="N", help="with --resume (default: 3)")
 
     _add(commands, "doctor", "doctor", "Say what this machine can isolate, and how to get more.", "doctor")
+
+
+def _add_reading(commands: _Commands) -> None:
+    about = "Write report.html into a run folder: what the run learned, where its time went, programs it wrote."
+    report = _add(commands, "report", "report", about, "report runs/quickstart")
+    report.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="a run: finished, interrupted or still running")
 
 
 _COMPLETION_ROWS = 'rows {"problem_id", and "program", "completion" or "program_base64"}'

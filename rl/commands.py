@@ -129,6 +129,18 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
     return 0 if ledger.clean else NEGATIVE
 
 
+def report(options: argparse.Namespace, _: list[str]) -> int:
+    """Write a run's report.html and say where it is, or with --json what it shows."""
+    from rl.report import write_page
+    from rl.report.figures import summary
+    from rl.report.reading import read_run
+
+    run = read_run(options.folder)
+    path = write_page(run)
+    print(json.dumps(summary(run) | {"report": str(path)}) if options.json else path)
+    return 0
+
+
 def selftest(options: argparse.Namespace, _: list[str]) -> int:
     """Check the arithmetic of training, or that a killed run goes on as if nothing had been: 1 when a check fails."""
     if options.resume:

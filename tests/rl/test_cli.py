@@ -11,7 +11,7 @@ import pytest
 from rl.cli import main
 
 COMMANDS = (
-    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "selftest", "doctor",
+    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
 )  # fmt: skip
 
 
@@ -59,6 +59,8 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
         (("evaluate",), "required: --policy"),
         (("evaluate", "--policy", "x", "--ks", "1,9"), "--ks: pass@9 needs at least as many"),
         (("evaluate", "--policy", "x", "--n", "0"), "--n: expected a whole number of 1 or more; got 0"),
+        (("report", "nowhere"), "nowhere: expected a run folder; got no folder"),
+        (("report", "."), "without config.json and metrics.jsonl"),
         (("evaluate", "--policy", "x", "--frobnicate"), "--frobnicate: unknown option"),
     ],
 )
