@@ -38,13 +38,15 @@ def run(options: argparse.Namespace, overrides: list[str]) -> int:
     from rl.config import load_with_sources
     from rl.run import CONFIG, holds_a_run
 
-    path, resume = options.config, options.resume
-    if path.is_dir():
-        if not holds_a_run(path):
-            raise UserError(f"{path}: this folder holds no run; expected a config file or a run folder")
-        path, resume = path / CONFIG, True
-    loaded = load_with_sources(path, overrides)
-    return _dry_run(loaded, options.json) if options.dry_run else _train(loaded.config, options.json, resume)
+    path, resume = options.config, options.resume or options.config.is_dir()
+    if path.is_dir() and not holds_a_run(path):
+        raise UserError(f"{path}: this folder holds no run; expected a config file or a run folder")
+    loaded = load_with_sources(path / CONFIG if path.is_dir() else path, overrides)
+    if path.is_dir():  # which may have been moved since
+        loaded = replace(loaded, config=loaded.config.model_copy(update={"folder": path}))
+    if options.dry_run:
+        return _dry_run(loaded, options.json, resume)
+    return _train(loaded.config, options.json, resume)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -59,7 +61,7 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
         folder = config.folder.with_name(f"{config.folder.name}-{count}")
     config = config.model_copy(update={"folder": folder})
     if options.dry_run:
-        return _dry_run(replace(loaded, config=config), options.json)
+        return _dry_run(replace(loaded, config=config), options.json, resume=False)
     return _train(config, options.json, resume=False)
 
 
@@ -284,13 +286,13 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _dry_run(loaded: LoadedConfig, as_json: bool) -> int:
+def _dry_run(loaded: LoadedConfig, as_json: bool, resume: bool) -> int:
     """Say what a run would do: 1 where the grader judges wrong or the memory does not suffice."""
     from rl.dry_run import dry_run
     from rl.dry_run_view import show
     from rl.engine import is_main
 
-    report = dry_run(loaded)
+    report = dry_run(loaded, resume)
     if is_main():
         if as_json:
             print(json.dumps(report.as_json(), default=str))

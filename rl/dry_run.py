@@ -42,6 +42,7 @@ from rl.experiment import Experiment, open_experiment
 from rl.losses import Per
 from rl.plan import Phase, Plan
 from rl.recipes import RECIPES
+from rl.run import holds_a_run
 
 SHOWN_PROMPTS = 3
 TRIED_PER_SPLIT = 4
@@ -201,8 +202,11 @@ class Report:
         }
 
 
-def dry_run(loaded: LoadedConfig) -> Report:
-    """Set the experiment up, try it and plan it; raises UserError where it cannot even be set up."""
+def dry_run(loaded: LoadedConfig, resume: bool = False) -> Report:
+    """Set the experiment up, try it and plan it; raises UserError where it cannot even be set up.
+
+    With `resume` the folder may hold a run; the whole run is planned, also what of it is done.
+    """
     config = loaded.config
     if config.recipe not in RECIPES:
         raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
@@ -210,12 +214,16 @@ def dry_run(loaded: LoadedConfig) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = config.model_copy(update={"folder": Path(folder) / "run"})
         with open_experiment(elsewhere, Console(file=io.StringIO())) as experiment:
-            return _report(loaded, plan, experiment)
+            return _report(loaded, plan, experiment, resume)
 
 
-def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment) -> Report:
+def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bool) -> Report:
     config, lengths = loaded.config, measure_lengths(experiment)
     contradictions = _contradictions(config, plan, lengths, _positions(experiment))
+    if not resume and holds_a_run(config.folder):
+        contradictions.append(
+            f"folder: {config.folder} holds a run already; name another with --folder, or go on with it by --resume"
+        )
     programs, grade_s = _try_programs(experiment)
     stays = weights_memory(experiment, plan)
     where, there, free = memory_here(experiment.policy.model)
@@ -247,8 +255,6 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment) -> Report:
 def _contradictions(config: RunConfig, plan: Plan, lengths: Lengths, positions: int | None) -> list[str]:
     """Why the run cannot work, a line each."""
     found = []
-    if (config.folder / "config.json").exists():
-        found.append(f"folder: {config.folder} already holds a run; name another with --folder, or remove it")
     if positions is not None and lengths.prompt + lengths.completion > positions:
         found.append(
             f"sampling.max_new_tokens: the prompt of {lengths.longest}, {lengths.prompt} tokens, and "

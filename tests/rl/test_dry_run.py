@@ -185,7 +185,7 @@ def test_the_plan_is_what_the_run_does_and_unused_keys_are_not_read(
     ("words", "said"),
     [
         (("--sampling.max_new_tokens", "1020"), "sampling.max_new_tokens: the prompt of t"),
-        (("--folder", "taken"), "folder: taken already holds a run"),
+        (("--folder", "taken"), "folder: taken holds a run already"),
     ],
 )
 def test_what_cannot_work_is_exit_code_2(capsys: Said, problems: Path, words: tuple[str, ...], said: str) -> None:
@@ -198,6 +198,16 @@ def test_what_cannot_work_is_exit_code_2(capsys: Said, problems: Path, words: tu
     assert report["contradictions"][0] in err
     assert report["seconds"] == []
     assert len(report["prompts"]) == 3
+
+
+def test_a_run_that_goes_on_is_planned_too(capsys: Said, problems: Path) -> None:
+    Path("moved").mkdir()
+    config = load_config(None, [*SMALL, "--data.path", str(problems), "--folder", "elsewhere"])
+    Path("moved/config.json").write_text(json.dumps(config.model_dump(mode="json")))
+    assert main(["run", "moved", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == "moved"
+    assert dry(capsys, problems, "--folder", "moved", "--resume")[0] == 0
+    assert [path.name for path in Path().rglob("*")] == ["moved", "config.json"]
 
 
 def test_a_reference_that_fails_is_exit_code_1(capsys: Said, problems: Path) -> None:
