@@ -51,7 +51,10 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
         (("run",), "required: CONFIG|RUN_FOLDER"),
         (("run", "nowhere.toml"), "nowhere.toml: no such file"),
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
-        (("quickstart", "--recipe", "magic"), "recipe: expected one of expert_iteration, grpo, ppo, warm_start; got 'magic'"),
+        (
+            ("quickstart", "--recipe", "magic"),
+            "recipe: expected one of expert_iteration, grpo, ppo, warm_start; got 'magic'",
+        ),
         (("quickstart", "--model.name", "scratch:huge"), "expected scratch:nano|tiny|small; got 'scratch:huge'"),
         (("quickstart", "--model.name", "./no/such/model"), "cannot load './no/such/model'"),
         (("quickstart", "--data.name", "nothing"), "data.name: expected one of apps, basics"),
