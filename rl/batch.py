@@ -80,8 +80,9 @@ class Batch:
 
 
 def collate(groups: Sequence[Group]) -> Batch:
-    """Groups -> one row per rollout, in order, with the column `behavior_log_probs` where every rollout has them.
+    """Groups -> one row per rollout, in order, with the column `behavior_log_probs` where a rollout has them.
 
+    Rollouts without them have NaN there, which no ratio survives: their tokens are for terms that need none.
     Raises ValueError for a rollout without prompt ids: its first token has no state to be predicted from.
     """
     rows: list[tuple[int, Rollout]] = [
@@ -99,11 +100,11 @@ def collate(groups: Sequence[Group]) -> Batch:
         start, end = len(rollout.prompt_ids), int(lengths_B[row])
         ids_BT[row, :end] = torch.tensor(rollout.prompt_ids + rollout.completion_ids)
         learned_BT[row, start:end] = torch.tensor(rollout.loss_mask, dtype=torch.bool)
-        if behavior[row] is not None:
-            behavior_BT[row, start:end] = torch.tensor(behavior[row])
+        known = behavior[row]
+        behavior_BT[row, start:end] = torch.nan if known is None else torch.tensor(known)
     asked: dict[tuple[int, tuple[int, ...]], int] = {}
     asked_B = [asked.setdefault((index, rollout.prompt_ids), len(asked)) for index, rollout in rows]
-    known = bool(rows) and all(log_probs is not None for log_probs in behavior)
+    any_known = any(log_probs is not None for log_probs in behavior)
     return Batch(
         ids_BT=ids_BT,
         present_BT=torch.arange(shape[1]) < lengths_B.unsqueeze(1),
@@ -111,5 +112,5 @@ def collate(groups: Sequence[Group]) -> Batch:
         prompt_B=torch.tensor([len(rollout.prompt_ids) for _, rollout in rows], dtype=torch.long),
         group_B=torch.tensor([index for index, _ in rows], dtype=torch.long),
         asked_B=torch.tensor(asked_B, dtype=torch.long),
-        columns={"behavior_log_probs": behavior_BT} if known else {},
+        columns={"behavior_log_probs": behavior_BT} if any_known else {},
     )

@@ -158,18 +158,21 @@ class Rounds:
 def rounds_with_signal(draws: Gather, wanted: int, max_draws: int) -> Gather:
     """Dynamic sampling (DAPO, arXiv 2503.14476): draw again until `wanted` groups of all ranks carry signal.
 
-    Gives the groups with signal of at most `max_draws` draws; where that is none at all, those of the last draw.
+    Gives the groups with signal of at most `max_draws` draws, and those that the policy has no part in; where none has
+    signal, the groups of the last draw.
     """
 
     def gather_round(number: int) -> list[Group]:
         kept: list[Group] = []
         groups: list[Group] = []
+        n_with_signal = 0
         for extra in range(max_draws):
             groups = draws(number * max_draws + extra)
-            kept += [group for group in groups if has_signal(group)]
-            if sum(gather([len(kept)])) >= wanted:
+            kept += [group for group in groups if has_signal(group) or is_written(group)]
+            n_with_signal = sum(gather([sum(map(has_signal, kept))]))
+            if n_with_signal >= wanted:
                 break
-        return kept if sum(gather([len(kept)])) > 0 else groups
+        return kept if n_with_signal > 0 else groups
 
     return gather_round
 
@@ -178,6 +181,11 @@ def has_signal(group: Group) -> bool:
     """Whether raw outcomes differ: some programs passed and some did not. Sandbox errors say nothing."""
     known = {v.passed for v in group.verdicts if v is not None and v.outcome is not Outcome.SANDBOX_ERROR}
     return len(known) == 2
+
+
+def is_written(group: Group) -> bool:
+    """Whether the policy has no part in a group: others wrote all of it."""
+    return all(rollout.author != "policy" for rollout in group.rollouts)
 
 
 def _submit(group: Group, grade: Grade | None) -> _Submitted:

@@ -150,6 +150,52 @@ class ReinforceSection(Section):
     """Rounds between looks at the dev pass rate."""
 
 
+class CriticSection(Section):
+    """The outcome critic (recipe coderl)."""
+
+    model: str = "scratch:tiny"
+    """`policy` copies the policy; `scratch:nano|tiny|small` builds one here; otherwise a folder of transformers."""
+    classes: Literal["four", "binary"] = "four"
+    """Outcomes that it tells apart: CodeRL's four, or failed and passed."""
+    pool: Literal["logits", "hidden"] = "logits"
+    """What is maximised over a program's tokens to judge the whole."""
+    head: Literal["linear", "mlp"] = "linear"
+    """What turns a state into logits."""
+    problems: int = Field(default=512, ge=2)
+    """Train problems that the policy attempts, `sampling.n` programs each, for the critic to learn from."""
+    held_out: float = Field(default=0.2, gt=0, lt=1)
+    """Share of these problems that only calibrate it."""
+    rounds: int = Field(default=200, ge=1)
+    """Rounds of its fit, one optimizer step each."""
+    problems_per_round: int = Field(default=32, ge=1)
+    """Problems whose programs make one step."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Step size of AdamW."""
+    balance: float = Field(default=1.0, ge=0, le=1)
+    """1: every outcome counts the same in total; 0: every program does."""
+    reference_weight: float = Field(default=0.25, ge=0)
+    """Weight of a reference solution against a program of the policy; 0 leaves them out."""
+    refit_every: int = Field(default=0, ge=0)
+    """Rounds of reinforcement between two steps of the critic; 0 freezes it."""
+    trust: Literal["full", "calibrated"] = "calibrated"
+    """`calibrated` lowers its weight to the share of frequent outcomes that it judges better than both baselines."""
+
+
+class CoderlSection(Section):
+    """CodeRL: imitation and critic-weighted reinforcement in the same steps (recipe coderl)."""
+
+    token_weights: Literal["critic", "uniform", "decay"] = "critic"
+    """How a program's advantage is spread over its tokens: by the critic, evenly, or falling linearly to 0."""
+    baseline: Literal["greedy", "group_centered", "leave_one_out", "none"] = "greedy"
+    """What the return of a program is compared with."""
+    imitation_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross-entropy on reference solutions; 0 leaves them out."""
+    reinforcement_weight: float = Field(default=1.0, ge=0)
+    """Weight of the policy gradient; 0 leaves it out."""
+    references_per_round: int = Field(default=32, ge=1)
+    """Labelled problems whose solutions are imitated in each round."""
+
+
 class ExpertIterationSection(Section):
     """Sampling and imitation of what passed (recipe expert_iteration)."""
 
@@ -223,6 +269,8 @@ class RunConfig(Section):
     sampling: SamplingSection = SamplingSection()
     warm_start: WarmStartSection = WarmStartSection()
     reinforce: ReinforceSection = ReinforceSection()
+    critic: CriticSection = CriticSection()
+    coderl: CoderlSection = CoderlSection()
     expert_iteration: ExpertIterationSection = ExpertIterationSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()

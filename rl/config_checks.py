@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 _NO_VALUES = "it learns no values"
 _BY_VALUES = "its advantages come from a value head, token by token"
 
+_BASELINE_OF_CODERL = "its advantage is the return minus coderl.baseline"
+
 UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
+        "coderl": {
+            "reinforce.advantage": _BASELINE_OF_CODERL,
+            "reinforce.mask_truncated": _BASELINE_OF_CODERL,
+            "reinforce.overlong_margin": _BASELINE_OF_CODERL,
+            "reinforce.value_learning_rate": _NO_VALUES,
+            "reinforce.trace": _NO_VALUES,
+        },
         "grpo": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
         "ppo": {
             "reinforce.advantage": _BY_VALUES,
@@ -82,7 +91,10 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
             f"evaluation.ks: pass@{max(config.evaluation.ks)} needs at least as many programs per problem; "
             f"got evaluation.n = {config.evaluation.n}"
         )
-    if config.recipe in RECIPES_OF_GROUPS and config.sampling.n < 2:
+    compares = config.recipe in RECIPES_OF_GROUPS or (
+        config.recipe == "coderl" and config.coderl.baseline in ("group_centered", "leave_one_out")
+    )
+    if compares and config.sampling.n < 2:
         raise UserError(
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
@@ -90,7 +102,9 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
 
 
 def _refuse_within_reinforce(config: RunConfig) -> None:
-    reinforce = config.reinforce
+    reinforce, coderl = config.reinforce, config.coderl
+    if config.recipe == "coderl" and not coderl.imitation_weight and not coderl.reinforcement_weight:
+        raise UserError("coderl: both weights are 0, so there is nothing to learn; set one of them above 0")
     if reinforce.ahead and (reinforce.max_draws > 1 or reinforce.curriculum):
         raise UserError(
             "reinforce.ahead: a round that is drawn by the verdicts of the one before cannot be written ahead of them; "

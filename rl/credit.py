@@ -120,6 +120,44 @@ def against_greedy(reward: Callable[[Verdict], float]) -> Credit:
     return credit
 
 
+def decaying(credit: Credit) -> Credit:
+    """Credit of a row times a weight that falls linearly along its learned tokens, from 1 to 1 / their number.
+
+    The control of CodeRL's table 2, C: it spreads credit as a critic does, but knows nothing.
+    """
+
+    def weighted(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        count_B1 = batch.learned_BT.sum(dim=1, keepdim=True).clamp(min=1)
+        before_BT = batch.learned_BT.cumsum(dim=1) - 1
+        return credit(groups, batch) * (1 - before_BT / count_B1).clamp(0.0, 1.0)
+
+    return weighted
+
+
+def beside_written(credit: Credit) -> Credit:
+    """`credit` for the groups that the policy sampled; rows of groups that somebody else wrote count 1.
+
+    `credit` gives one number per row, (B, 1), and may look at no column.
+    """
+
+    def mixed(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        sampled = [any(rollout.author == "policy" for rollout in group.rollouts) for group in groups]
+        numbers = iter(credit([group for group, by_policy in zip(groups, sampled, strict=True) if by_policy], batch))
+        rows = [
+            next(numbers) if by_policy else torch.ones(1)
+            for group, by_policy in zip(groups, sampled, strict=True)
+            for _ in group.rollouts
+        ]
+        return torch.stack(rows) if rows else torch.zeros(0, 1)
+
+    return mixed
+
+
+def returns(rewards_G: torch.Tensor) -> torch.Tensor:
+    """The reward itself, without a baseline."""
+    return rewards_G
+
+
 def critic_weighted(credit: Credit, weight: float = 1.0) -> Credit:
     """Credit of a row spread over its tokens by a critic's `critic_q`, (B, T) (CodeRL, arXiv 2207.01780, eq. 10).
 

@@ -44,6 +44,7 @@ class Curriculum:
         self.seed = seed
         self.floor = floor
         self.memory = memory
+        self.ids = {problem.id for problem in problems}
         self.pass_rates: dict[str, float] = {}
 
     def __call__(self, number: int) -> list[Problem]:
@@ -60,7 +61,7 @@ class Curriculum:
     def observe(self, groups: Sequence[Group]) -> dict[str, float]:
         """Fold in what a round's groups of all ranks showed; returns the share of problems that were tried so far."""
         for problem_id, rate in gather([(group.problem.id, _pass_rate(group)) for group in groups]):
-            if rate is not None:
+            if rate is not None and problem_id in self.ids:
                 before = self.pass_rates.get(problem_id, rate)
                 self.pass_rates[problem_id] = self.memory * before + (1.0 - self.memory) * rate
         return {"tried": len(self.pass_rates) / len(self.problems)}

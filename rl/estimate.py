@@ -166,7 +166,7 @@ def run_time(experiment: Experiment, plan: Plan, lengths: Lengths, speed: Speed,
         # A pass without gradient costs a third of one with it.
         passes = phase.epochs + sum(1 / 3 + judge.is_trained for judge in phase.judges)
         items.append(Item(f"{phase.name}: learning", rows * length * passes * speed.learn_s))
-        looks = phase.rounds // phase.evaluate_every
+        looks = phase.rounds // phase.evaluate_every if phase.evaluate_every else 0
         items.append(Item(f"{phase.name}: {looks} looks at dev", looks * len(experiment.dev) * program_s / ranks))
     programs = plan.evaluations * len(experiment.test) * config.evaluation.n
     items.append(Item(f"{plan.evaluations} evaluations", programs * program_s / ranks))

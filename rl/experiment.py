@@ -83,14 +83,16 @@ class Experiment:
             watch=self.log.watch,
         )
 
-    def write(self, policy_version: Callable[[], int] = lambda: 0, seed: int | None = None) -> Write:
-        """The policy writes `sampling.n` programs per problem, with the run's seed or another."""
+    def write(
+        self, policy_version: Callable[[], int] = lambda: 0, *, seed: int | None = None, greedy: bool = False
+    ) -> Write:
+        """The policy writes `sampling.n` programs per problem with the run's seed or another, or its one greedy one."""
         sampling = self.config.sampling
         return by_policy(
             self.policy,
             ask=plain,
-            n=sampling.n,
-            temperature=sampling.temperature,
+            n=1 if greedy else sampling.n,
+            temperature=0.0 if greedy else sampling.temperature,
             max_new_tokens=sampling.max_new_tokens,
             seed=self.config.seed if seed is None else seed,
             policy_version=policy_version,

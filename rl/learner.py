@@ -43,7 +43,7 @@ class TokenLogProbs(nn.Module):
             self.lay_out = partial(shared_prompt_layout, line_tokens=self.line_tokens)
 
     def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> Outputs:
-        """Outputs for the learned tokens of `batch` at `temperature`.
+        """Outputs for the learned tokens of `batch` at `temperature`, or at that of the column of this name.
 
         Rows are padded on the right and attention is causal, so a token never sees padding. Only the states that
         predict a learned token go through the output head.
@@ -60,7 +60,11 @@ class TokenLogProbs(nn.Module):
             logits_NV = self.model.get_output_embeddings()(hidden_RSH[layout.source_N])
         else:
             logits_NV = self.model(**arguments).logits[layout.source_N]
-        log_probs_NV = torch.log_softmax(logits_NV.float() / temperature, dim=-1)
+        if "temperature" in batch.columns:
+            logits_NV = logits_NV.float() / batch.columns["temperature"][layout.target_N].unsqueeze(1)
+        else:
+            logits_NV = logits_NV.float() / temperature
+        log_probs_NV = torch.log_softmax(logits_NV, dim=-1)
         log_probs_N = log_probs_NV.gather(1, batch.ids_BT[layout.target_N].unsqueeze(1)).squeeze(1)
         outputs = {"log_probs": _spread(log_probs_N, layout, batch)}
         if "entropy" in wants:
@@ -145,7 +149,7 @@ class Learner:
     def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
         """Outputs for the whole batch, without gradient, in eval mode, on the batch's own device."""
         # Not the wrapper of data parallel, which broadcasts buffers before a pass: a rank without rows makes none.
-        module = self._bare_module()
+        module = self.bare_module()
         module.eval()
         found = {name: torch.zeros(batch.ids_BT.shape) for name in wants}
         for rows in self._micro_batches(batch, torch.arange(len(batch))):
@@ -176,11 +180,11 @@ class Learner:
 
     def _state(self) -> dict[str, torch.Tensor]:
         """Parameters that are trained, and buffers, by name; tied ones once."""
-        module = self._bare_module()
+        module = self.bare_module()
         parameters = {name: value.data for name, value in module.named_parameters() if value.requires_grad}
         return parameters | dict(module.named_buffers())
 
-    def _bare_module(self) -> nn.Module:
+    def bare_module(self) -> nn.Module:
         """The module without the wrapper of data parallel."""
         module: nn.Module = self.module.module if isinstance(self.module, DistributedDataParallel) else self.module
         return module
@@ -220,7 +224,7 @@ def _weightless(batch: Batch) -> Batch:
     there = torch.ones(1, 2, dtype=torch.bool, device=device)
     learned = torch.tensor([[False, True]], device=device)
     zero = torch.zeros(1, dtype=torch.long, device=device)
-    columns = {name: torch.zeros(1, 2, device=device) for name in batch.columns}
+    columns = {name: torch.full((1, 2), float(name == "temperature"), device=device) for name in batch.columns}
     return Batch(torch.zeros(1, 2, dtype=torch.long, device=device), there, learned, zero + 1, zero, zero, columns)
 
 

@@ -33,11 +33,13 @@ LEARNING = ("judge_s", "learn_s", "after_s")
 def describe(groups: Sequence[Group]) -> dict[str, Any]:
     """What a round's rollouts were like, over all ranks: counts and shares, nothing timed.
 
+    Where the policy sampled any, only those count: neither texts of others nor greedy programs beside them.
+
     pass_rate: passed / judged programs; signal: share of groups with both passing and failing programs; tokens: mean
     completion length; truncated: share of completions cut at the length limit; duplicates: share of programs that an
     earlier one of their group equals; outcomes: programs by outcome.
     """
-    facts = gather([_Facts.of(group) for group in groups])
+    facts = gather([_Facts.of(group) for group in _sampled(groups)])
     outcomes = [outcome for fact in facts for outcome in fact.outcomes]
     lengths = [length for fact in facts for length in fact.lengths]
     shares: dict[str, Any] = {"rollouts": len(lengths), "tokens": _mean(lengths)}
@@ -50,6 +52,20 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
             "outcomes": dict(sorted(Counter(map(str, outcomes)).items())),
         }
     return shares
+
+
+def _sampled(groups: Sequence[Group]) -> list[Group]:
+    """The groups without what the policy did not draw at random; as they are where it drew nothing."""
+    kept = []
+    for group in groups:
+        pairs = [
+            (rollout, verdict)
+            for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+            if rollout.author == "policy" and rollout.temperature > 0
+        ]
+        if pairs:
+            kept.append(Group(group.problem, tuple(r for r, _ in pairs), tuple(v for _, v in pairs)))
+    return kept or list(groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Axes: B rows, T tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import torch
@@ -62,6 +62,8 @@ class Term:
     """Outputs that the model must give, as in `Outputs`."""
     silent_where_zero: str | None = None
     """A column whose zeros make the loss and its gradient zero; rows of zeros need no pass through the model."""
+    where: str | None = None
+    """A column of ones and zeros: the term speaks of, and counts, only the tokens that have a one; None is all."""
     formula: str = ""
     """Loss of a token for people: p is its probability, A its advantage."""
 
@@ -230,12 +232,22 @@ def outcome_ce() -> Term:
     )
 
 
+def only(term: Term, column: str, weight: float = 1.0) -> Term:
+    """`weight` times the term over the tokens that have a one in a column, with a denominator of its own."""
+    return replace(term, where=column, needs=(*term.needs, column), weight=weight * term.weight)
+
+
+def tokens_of(term: Term, batch: Batch) -> torch.Tensor:
+    """Bool (B, T): the learned tokens that a term speaks of."""
+    return batch.learned_BT if term.where is None else batch.learned_BT & (batch.columns[term.where] != 0)
+
+
 def unit_weights(term: Term, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """(w_BT, number of units) of a term over a batch that holds whole groups; w is 0 where not learned.
 
     The loss of the term is weight * sum(loss * w) / units, with units added up over ranks.
     """
-    learned_BT = batch.learned_BT
+    learned_BT = tokens_of(term, batch)
     row_tokens_B = learned_BT.sum(dim=1)
     w_BT = learned_BT.to(torch.float32)
     if term.per is Per.TOKEN:
@@ -252,9 +264,10 @@ def unit_weights(term: Term, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
 def term_loss(term: Term, outputs: Outputs, batch: Batch, w_BT: torch.Tensor) -> torch.Tensor:
     """weight * sum of loss * w over some rows; added up over rows and divided by the units, it is the term's loss."""
     # Before the loss, so that no 0 * NaN enters the gradient; after it, so that none enters the sum.
-    outputs = {name: torch.where(batch.learned_BT, output_BT, 0.0) for name, output_BT in outputs.items()}
-    batch = batch.with_columns({name: torch.where(batch.learned_BT, batch.columns[name], 0.0) for name in term.needs})
-    loss_BT = torch.where(batch.learned_BT, term.loss(outputs, batch), 0.0)
+    of_term_BT = tokens_of(term, batch)
+    outputs = {name: torch.where(of_term_BT, output_BT, 0.0) for name, output_BT in outputs.items()}
+    batch = batch.with_columns({name: torch.where(of_term_BT, batch.columns[name], 0.0) for name in term.needs})
+    loss_BT = torch.where(of_term_BT, term.loss(outputs, batch), 0.0)
     return term.weight * (loss_BT * w_BT).sum()
 
 
@@ -262,7 +275,7 @@ def rows_in_use(objective: tuple[Term, ...], batch: Batch) -> torch.Tensor:
     """Indices of the rows that can move the gradient: the others may be left out of every pass."""
     used_B = torch.zeros(len(batch), dtype=torch.bool, device=batch.ids_BT.device)
     for term in objective:
-        carries_BT = batch.learned_BT
+        carries_BT = tokens_of(term, batch)
         if term.silent_where_zero is not None:
             carries_BT = carries_BT & (batch.columns[term.silent_where_zero] != 0)
         used_B |= carries_BT.any(dim=1)

@@ -18,14 +18,15 @@ from envs.rollout import Group
 from envs.verdict import Verdict
 from rl.batch import Batch, Credit
 from rl.checkpoint import Best, Part
-from rl.collect import Gather, Rounds, rounds_with_signal
+from rl.collect import Draw, Gather, Rounds, rounds_with_signal
 from rl.config import RunConfig
 from rl.config_checks import has_ratios
 from rl.credit import imitate, overlong_penalty, rewards_of_rows
 from rl.draw import Curriculum, in_epochs
 from rl.engine import gather as gather_over_ranks
 from rl.experience import groups_by_problem
-from rl.experiment import SEEDS_APART, Experiment
+from rl.experiment import Experiment
+from rl.learner import Learner
 from rl.log import describe
 from rl.loop import After, train
 from rl.losses import (
@@ -40,7 +41,7 @@ from rl.losses import (
     policy_gradient,
 )
 from rl.score import Score, proximal_log_probs, reference_log_probs, scores
-from rl.write import by_reference, from_experience
+from rl.write import Write, by_reference, from_experience
 
 
 def imitate_references(experiment: Experiment) -> None:
@@ -70,6 +71,10 @@ def imitate_references(experiment: Experiment) -> None:
     )
 
 
+Beside = Callable[[Draw, Write], tuple[Draw, Write]]
+"""(draw of the train problems, the policy's writing) -> the same with more problems and writers."""
+
+
 def reinforce(
     experiment: Experiment,
     credit: Credit,
@@ -77,26 +82,28 @@ def reinforce(
     judges: Sequence[Score] = (),
     after: Sequence[After] = (),
     parts: Mapping[str, Part] | None = None,
+    objective: tuple[Term, ...] | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Policy gradient on the train problems as `config.reinforce` says; recipes add their credit and judges.
 
-    `parts` are the co-learners and whatever else of theirs a checkpoint must hold.
+    `parts` are the co-learners and whatever else of theirs a checkpoint must hold. `objective` takes the place of
+    `reinforce_objective`; `beside` adds problems and writers to those of the policy.
     """
     config = experiment.config
     settings = config.reinforce
-    reference = experiment.learner(0.0, copy.deepcopy(experiment.policy.model)) if settings.kl_weight else None
     learner = experiment.learner(settings.learning_rate)
-    objective = reinforce_objective(config)
-    judges = list(judges)
-    if any("proximal_log_probs" in term.needs for term in objective):
-        judges.append(proximal_log_probs(learner, config.sampling.temperature))
-    if reference is not None:
-        judges.append(reference_log_probs(reference, config.sampling.temperature))
+    objective = objective or reinforce_objective(config)
+    judges = [*judges, *_log_probs_needed(experiment, learner, objective)]
     curriculum = Curriculum(experiment.train, settings.problems_per_round, config.seed) if settings.curriculum else None
+    draw: Draw = curriculum or in_epochs(experiment.train, settings.problems_per_round, config.seed)
+    write = experiment.write(policy_version=lambda: learner.n_steps)
+    if beside is not None:
+        draw, write = beside(draw, write)
     rounds = experiment.rounds(
         "reinforce",
-        curriculum or in_epochs(experiment.train, settings.problems_per_round, config.seed),
-        experiment.write(policy_version=lambda: learner.n_steps),
+        draw,
+        write,
         rounds=settings.rounds * settings.max_draws,
         ahead=settings.ahead,
     )
@@ -128,15 +135,23 @@ def reinforce(
     )
 
 
-def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], iteration: int) -> None:
-    """Sample and grade programs for each problem once, into the store; rounds that are stored already are only read.
+def _log_probs_needed(experiment: Experiment, learner: Learner, objective: tuple[Term, ...]) -> list[Score]:
+    """The judges that give the log-probs an objective needs; the reference is the policy as it is now."""
+    temperature = experiment.config.sampling.temperature
+    needed = {name for term in objective for name in term.needs}
+    judges = []
+    if "proximal_log_probs" in needed:
+        judges.append(proximal_log_probs(learner, temperature))
+    if "reference_log_probs" in needed:
+        frozen = experiment.learner(0.0, copy.deepcopy(experiment.policy.model))
+        judges.append(reference_log_probs(frozen, temperature))
+    return judges
 
-    `iteration` is noted as the policy's version and chooses other random numbers than its neighbours.
-    """
-    config, log = experiment.config, experiment.log
-    count = config.expert_iteration.problems_per_round
-    parts = [problems[start : start + count] for start in range(0, len(problems), count)]
-    write = experiment.write(policy_version=lambda: iteration, seed=config.seed + SEEDS_APART * iteration)
+
+def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], write: Write, per_round: int = 64) -> None:
+    """Write and grade programs for each problem once, into the store; rounds that are stored already are only read."""
+    log = experiment.log
+    parts = [problems[start : start + per_round] for start in range(0, len(problems), per_round)]
     gather = experiment.rounds(phase, parts.__getitem__, write, rounds=len(parts))
     checkpoints = experiment.phase(phase)
     for number in checkpoints.remaining(len(parts)):

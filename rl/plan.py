@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from envs.rewards import REWARDS
 from rl.config import RunConfig
-from rl.losses import Term
+from rl.losses import Term, outcome_ce
 from rl.phases import imitation_objective, reinforce_objective
 
 ADVANTAGE_FORMULAS: Mapping[str, str] = MappingProxyType(
@@ -20,6 +20,17 @@ ADVANTAGE_FORMULAS: Mapping[str, str] = MappingProxyType(
     }
 )
 """By the name that a config gives; `rl.credit.ADVANTAGES` holds the functions."""
+
+
+BASELINE_FORMULAS: Mapping[str, str] = MappingProxyType(
+    {
+        "greedy": "(R_i - R of the greedy program)",
+        "group_centered": "(R_i - mean of R over the n programs of the problem)",
+        "leave_one_out": "(R_i - mean of R over the other n - 1 programs of the problem)",
+        "none": "R_i",
+    }
+)
+"""By the name that a config gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,35 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
             f"{settings.epochs} epochs",
         ),
     )
+
+
+def coderl_phases(config: RunConfig, objective: tuple[Term, ...]) -> tuple[Phase, ...]:
+    """The phases of recipe coderl after its warm start: the critic's fit, and reinforcement by `objective`."""
+    settings, critic = config.coderl, config.critic
+    authors = (Judge("sampled"), Judge("written"), Judge("temperature"))
+    weights = {
+        "critic": " q_t, q_t = p_critic(what happened) after token t",
+        "uniform": "",
+        "decay": " (1 - t / tokens)",
+    }
+    advantage = f"A_t = {BASELINE_FORMULAS[settings.baseline]}{weights[settings.token_weights]}"
+    judges = (*authors, Judge("critic_q", is_copy=True, is_trained=True), Judge("critic_pass"))
+    uses_critic = settings.token_weights == "critic"
+    phase = replace(reinforcement(config, advantage, judges if uses_critic else authors), objective=objective)
+    if not uses_critic:
+        return (phase,)
+    fit = Phase(
+        name="critic",
+        rounds=critic.rounds,
+        problems=critic.problems_per_round,
+        n=config.sampling.n,
+        objective=(outcome_ce(),),
+        learning_rate=critic.learning_rate,
+        evaluate_every=0,
+        reward=f"{critic.classes} outcomes of the policy's programs for {critic.problems} problems, fitted by a critic",
+        judges=(Judge("outcome_class"), Judge("outcome_weight")),
+    )
+    return (fit, phase)
 
 
 def reinforcement(config: RunConfig, advantage: str, judges: tuple[Judge, ...] = ()) -> Phase:

@@ -20,6 +20,23 @@ def nobody(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
     return {}
 
 
+SAMPLED, WRITTEN = "sampled", "written"
+"""Columns of ones and zeros: the policy sampled this row, or somebody else wrote it."""
+
+
+def authors(temperature: float) -> Score:
+    """Who wrote each row, `sampled` and `written`, and `temperature`: what it is learned at, 1 where written."""
+
+    def score(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
+        rollouts = [rollout for group in groups for rollout in group.rollouts]
+        sampled_B1 = torch.tensor([[float(rollout.author == "policy")] for rollout in rollouts]).reshape(-1, 1)
+        sampled_BT = sampled_B1.expand(batch.ids_BT.shape)
+        temperature_BT = torch.where(sampled_BT == 1, temperature, 1.0)
+        return {SAMPLED: sampled_BT, WRITTEN: 1 - sampled_BT, "temperature": temperature_BT}
+
+    return score
+
+
 def proximal_log_probs(learner: Learner, temperature: float) -> Score:
     """Log-probs under the learner before this round's steps: the policy that ratios and clips refer to."""
     return lambda groups, batch: {"proximal_log_probs": learner.outputs(batch, temperature)["log_probs"]}

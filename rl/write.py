@@ -81,6 +81,30 @@ def by_reference(policy: Policy, *, ask: Ask) -> Write:
     return write
 
 
+def together(*writers: Write) -> Write:
+    """Every writer attempts every problem: a Group holds the rollouts of all of them, writer by writer."""
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
+        for groups in zip(*(writer(problems, round_number) for writer in writers), strict=True):
+            yield Group(
+                groups[0].problem,
+                tuple(rollout for group in groups for rollout in group.rollouts),
+                tuple(verdict for group in groups for verdict in group.verdicts),
+            )
+
+    return write
+
+
+def either(belongs_to_first: Callable[[Problem], bool], first: Write, second: Write) -> Write:
+    """Each problem is attempted by one of two writers; those of the first come first."""
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
+        yield from first([problem for problem in problems if belongs_to_first(problem)], round_number)
+        yield from second([problem for problem in problems if not belongs_to_first(problem)], round_number)
+
+    return write
+
+
 def from_experience(groups: Mapping[str, Group]) -> Write:
     """Rollouts that were written before: the group of each problem, by its id, with the verdicts it has."""
     return lambda problems, round_number: (groups[problem.id] for problem in problems)

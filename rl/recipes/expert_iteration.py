@@ -12,7 +12,7 @@ import copy
 
 from rl.config import RunConfig
 from rl.evaluate import Evaluation
-from rl.experiment import Experiment
+from rl.experiment import SEEDS_APART, Experiment
 from rl.phases import attempt, imitate_accepted, imitate_references
 from rl.plan import Plan, imitation, imitation_of_accepted
 
@@ -30,7 +30,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     phases: list[str] = []
     for number in range(1, settings.iterations + 1):
         phases.append(f"attempt_{number}")
-        attempt(experiment, phases[-1], unsolved, iteration=number)
+        write = experiment.write(policy_version=lambda: number, seed=config.seed + SEEDS_APART * number)  # noqa: B023
+        attempt(experiment, phases[-1], unsolved, write, settings.problems_per_round)
         if settings.restart:
             experiment.policy.model.load_state_dict(start)
         solved = imitate_accepted(experiment, f"imitate_{number}", phases)

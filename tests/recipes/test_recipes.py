@@ -16,7 +16,8 @@ from rl.recipes import RECIPES
 SMALL = (
     "--model.name scratch:nano --data.dev_size 8 --data.test_size 8 --graders.workers 2 --warm_start.rounds 3 "
     "--warm_start.problems_per_round 4 --warm_start.evaluate_every 2 --reinforce.rounds 2 --reinforce.evaluate_every 2 "
-    "--reinforce.problems_per_round 4 --sampling.n 3 --sampling.max_new_tokens 12 --evaluation.n 2 --evaluation.ks [1,2]"
+    "--reinforce.problems_per_round 4 --sampling.n 3 --sampling.max_new_tokens 12 --evaluation.n 2 --evaluation.ks [1,2] "
+    "--critic.model scratch:nano --critic.problems 8 --critic.rounds 3"
 ).split()
 
 
@@ -110,14 +111,20 @@ LEARNING = (
     "--warm_start.learning_rate 1e-2 --warm_start.stop_above 1 --warm_start.evaluate_every 35 --reinforce.rounds 60 "
     "--reinforce.problems_per_round 8 --reinforce.learning_rate 1e-3 --sampling.n 8 --evaluation.temperature 1 "
     "--expert_iteration.iterations 2 --expert_iteration.problems_per_round 16 --expert_iteration.learning_rate 1e-2 "
-    "--evaluation.n 4 --json"
+    "--evaluation.n 4 --critic.problems 32 --critic.rounds 20 --coderl.imitation_weight 0.1 --json"
 ).split()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "least_before", "least_after"),
-    [("warm_start", 0.0, 0.04), ("grpo", 0.04, 0.7), ("ppo", 0.04, 0.7), ("expert_iteration", 0.04, 0.7)],
+    [
+        ("warm_start", 0.0, 0.04),
+        ("grpo", 0.04, 0.7),
+        ("ppo", 0.04, 0.7),
+        ("coderl", 0.04, 0.7),
+        ("expert_iteration", 0.04, 0.7),
+    ],
 )
 def test_a_recipe_learns(tmp_path: Path, recipe: str, least_before: float, least_after: float) -> None:
     """Imitation teaches the form, one guess in eight being right; after it, rewards alone teach the answer."""

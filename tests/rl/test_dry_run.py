@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import rl.critic_phases
 import rl.phases
 from rl.batch import Batch
 from rl.cli import main
@@ -126,6 +127,7 @@ def test_every_choice_has_words() -> None:
 
 
 EVERYTHING = {
+    "coderl": "--coderl.imitation_weight 0.5 --reinforce.kl_weight 0.1 --reinforce.ahead 1 --critic.model scratch:nano",
     "grpo": "--reinforce.epochs 2 --reinforce.clip_high 0.3 --reinforce.kl_weight 0.1 --reinforce.entropy_weight 0.1 "
     "--reinforce.mask_truncated true --reinforce.overlong_margin 2 --reinforce.per sequence",
     "ppo": "--reinforce.ahead 1 --reinforce.kl_weight 0.1 --reinforce.kl_estimator k3",
@@ -159,7 +161,8 @@ def test_the_plan_is_what_the_run_does_and_unused_keys_are_not_read(
 
     plan = RECIPES[recipe].plan(load_config(None, words))
     Path("c.toml").write_text("")
-    monkeypatch.setattr(rl.phases, "train", watched_train)
+    for module in (rl.phases, rl.critic_phases):
+        monkeypatch.setattr(module, "train", watched_train)
     monkeypatch.setattr(Learner, "backward", watched_backward)
     monkeypatch.setattr(Section, "__getattribute__", watched_get)
     with monkeypatch.context() as unchecked:
@@ -173,7 +176,7 @@ def test_the_plan_is_what_the_run_does_and_unused_keys_are_not_read(
         assert said == done
         assert phase.rounds == given["rounds"]
         assert (phase.epochs, phase.minibatches) == (given.get("epochs", 1), given.get("minibatches", 1))
-        assert (phase.temperature, phase.evaluate_every) == (given["temperature"], given["evaluate_every"])
+        assert (phase.temperature, phase.evaluate_every) == (given["temperature"], given.get("evaluate_every", 0))
     assert {frozenset(seen) for seen in columns} == {phase.columns for phase in plan.phases}
     reinforced = {name for name, _, _ in keys() if name.startswith("reinforce.")}
     unread = {name for name in reinforced if name not in read} if recipe != "warm_start" else set()

@@ -17,6 +17,10 @@ from rl.selftest.resume import MOMENTS, command, differing_files, finish
 from tests.recipes.test_recipes import LEARNING, guesses
 
 PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
+CODERL = (
+    *("--recipe", "coderl", "--critic.model", "scratch:nano", "--critic.problems", "8", "--critic.rounds", "6"),
+    *("--critic.refit_every", "2"),
+)
 REDRAWN = ("--reinforce.ahead", "0", "--reinforce.max_draws", "2", "--reinforce.curriculum", "true")
 
 
@@ -35,7 +39,7 @@ def die(folder: Path, moment: str, count: int, *words: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [{"writing": 3, "grading": 20, "saving": 4}, {"storing": 2, "logging": 15}], ids=str)
+@pytest.mark.parametrize("kills", [{"writing": 3, "grading": 12, "saving": 3}, {"storing": 2, "logging": 15}], ids=str)
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     unharmed: Path, tmp_path: Path, kills: dict[str, int]
 ) -> None:
@@ -90,7 +94,7 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [PPO, REDRAWN], ids=["value head", "redrawn rounds"])
+@pytest.mark.parametrize("words", [PPO, REDRAWN, CODERL], ids=["value head", "redrawn rounds", "critic"])
 def test_co_learners_and_curricula_are_part_of_a_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
     finish(tmp_path / "unharmed", words)
     die(tmp_path / "run", "grading", 30, *words)

@@ -1,0 +1,167 @@
+"""Phases of an outcome critic: collect programs, fit it, say how far it can be trusted, and keep it up to date."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from critics.calibration import Calibration, calibrate
+from critics.model import CriticSettings, Head, OutcomeCritic, Pool, build_critic, save_critic
+from critics.outcomes import OutcomeClasses, Weighting, weigh
+from critics.score import judged
+from envs.errors import UserError
+from envs.problem import Problem
+from envs.prompts import plain
+from envs.rewards import REWARDS
+from envs.rollout import Group
+from rl.batch import Batch, collate
+from rl.collect import Rounds, is_written
+from rl.credit import by_reward, graded
+from rl.draw import in_epochs
+from rl.durable import whole_folder, write_json
+from rl.engine import is_main
+from rl.experience import groups_by_problem
+from rl.experiment import SEEDS_APART, Experiment
+from rl.learner import Learner
+from rl.loop import After, train
+from rl.losses import Term, outcome_ce
+from rl.phases import attempt
+from rl.score import outcomes
+from rl.write import by_reference, from_experience
+
+COLLECTED, REFERENCES = "critic_programs", "critic_references"
+"""Phases whose programs a critic learns from."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCritic:
+    """A critic, and what is known about it."""
+
+    learner: Learner
+    """Holds the critic and goes on fitting it."""
+    classes: OutcomeClasses
+    """Outcomes that it tells apart."""
+    weighting: Weighting
+    """How much each program counts in its fit."""
+    calibration: Calibration
+    """On programs for problems that it has not seen."""
+    weight: float
+    """How far token credit trusts it, from 0 to 1."""
+
+
+def fit_critic(experiment: Experiment) -> FittedCritic:
+    """Let the policy attempt problems, fit a critic to what happened, and calibrate it on held-out problems.
+
+    Raises UserError where all programs end alike: then there is nothing to tell apart.
+    """
+    config, settings = experiment.config, experiment.config.critic
+    problems = experiment.train[: settings.problems]
+    attempt(experiment, COLLECTED, problems, experiment.write(seed=config.seed + SEEDS_APART))
+    fitted_on, held_out = _split(problems, settings.held_out, config.seed)
+    groups = groups_by_problem(experiment.store.folder, fitted_on, (COLLECTED,))
+    if settings.reference_weight:
+        references = experiment.labelled[: len(fitted_on)]
+        attempt(experiment, REFERENCES, references, by_reference(experiment.policy, ask=plain))
+        groups |= groups_by_problem(experiment.store.folder, references, (REFERENCES,))
+    classes = OutcomeClasses(settings.classes)
+    weighting = weigh(list(groups.values()), classes, balance=settings.balance, reference=settings.reference_weight)
+    if sum(weight > 0 for weight in weighting.class_weights_K) < 2:
+        raise UserError(
+            "critic: all of the policy's programs end alike, so there is nothing to tell apart; change "
+            "warm_start.stop_above, or take more critic.problems"
+        )
+    learner = Learner(
+        _build(experiment, classes),
+        learning_rate=settings.learning_rate,
+        warmup_steps=config.learner.warmup_steps,
+        max_grad_norm=config.learner.max_grad_norm,
+        micro_batch_tokens=config.learner.micro_batch_tokens,
+    )
+    learned_from = [problem for problem in (*experiment.train, *experiment.labelled) if problem.id in groups]
+    train(
+        learner,
+        Rounds(
+            in_epochs(learned_from, settings.problems_per_round, config.seed),
+            from_experience(groups),
+            grade=None,
+            rounds=settings.rounds,
+            watch=experiment.log.watch,
+        ),
+        score=outcomes(weighting),
+        credit=by_reward(REWARDS["binary"], graded),
+        objective=fit_objective(),
+        rounds=settings.rounds,
+        temperature=1.0,
+        seed=config.seed,
+        log=experiment.log,
+        checkpoints=experiment.phase("critic", critic=learner),
+    )
+    known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,))
+    calibration = calibrate(judged(_critic(learner), list(known.values())))
+    _report(experiment, learner, calibration)
+    return FittedCritic(learner, classes, weighting, calibration, _weight(calibration, settings.trust))
+
+
+def fit_objective() -> tuple[Term, ...]:
+    """What a critic minimises."""
+    return (outcome_ce(),)
+
+
+def refit(critic: FittedCritic, every: int) -> After:
+    """One step of the critic on the programs that the policy sampled, every so many rounds."""
+
+    def update(number: int, groups: Sequence[Group], batch: Batch) -> Mapping[str, float]:
+        if (number + 1) % every:
+            return {}
+        sampled = [group for group in groups if not is_written(group)]
+        rows = collate(sampled)
+        rows = rows.with_columns(outcomes(critic.weighting)(sampled, rows))
+        rows = rows.with_advantages(by_reward(REWARDS["binary"], graded)(sampled, rows))
+        metrics = critic.learner.step(rows, fit_objective())
+        return {f"critic/{name}": value for name, value in metrics.items()}
+
+    return update
+
+
+def save(experiment: Experiment, critic: FittedCritic) -> None:
+    """Write the critic as a folder that `critics.model.load_critic` reads, under checkpoints/critic."""
+    if is_main():
+        with whole_folder(experiment.config.folder / "checkpoints" / "critic") as folder:
+            save_critic(_critic(critic.learner), experiment.policy.tokenizer, Path(folder))
+
+
+def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
+    settings = experiment.config.critic
+    backbone = experiment.policy.model if settings.model == "policy" else settings.model
+    shape = CriticSettings(classes, Pool(settings.pool), Head(settings.head))
+    return build_critic(backbone, experiment.policy.tokenizer, shape, experiment.config.seed)
+
+
+def _critic(learner: Learner) -> OutcomeCritic:
+    critic = learner.bare_module()
+    assert isinstance(critic, OutcomeCritic)
+    return critic
+
+
+def _split(problems: Sequence[Problem], held_out: float, seed: int) -> tuple[list[Problem], list[Problem]]:
+    """Problems to fit on and problems to calibrate on, at least one of each."""
+    dealt = list(problems)
+    random.Random(f"critic {seed}").shuffle(dealt)
+    count = min(max(1, round(held_out * len(dealt))), len(dealt) - 1)
+    return dealt[count:], dealt[:count]
+
+
+def _weight(calibration: Calibration, trust: str) -> float:
+    """1, or the share of frequent outcomes that the critic judges better inside a program than both baselines."""
+    better = list(calibration.better_inside().values())
+    return 1.0 if trust == "full" else sum(better) / len(better)
+
+
+def _report(experiment: Experiment, learner: Learner, calibration: Calibration) -> None:
+    experiment.log.say(calibration.table())
+    better = ", ".join(f"{name} {'yes' if yes else 'no'}" for name, yes in calibration.better_inside().items())
+    experiment.log.say(f"better than both baselines after half of the program: {better}")
+    if is_main():
+        write_json(experiment.config.folder / "calibration.json", calibration.as_dict())
