@@ -260,6 +260,7 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
     from rl.engine import is_main
     from rl.experiment import open_experiment
     from rl.recipes import RECIPES
+    from rl.report import write_report
 
     if config.recipe not in RECIPES:
         raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
@@ -271,13 +272,13 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
         results = RECIPES[config.recipe].run(experiment)
     if not is_main():
         return 0
+    page = write_report(config.folder)
     if as_json:
         print(json.dumps({name: asdict(result) for name, result in results.items()}))
     else:
         _show(results, console)
-        console.print(
-            f"{time.perf_counter() - started:.0f} s in all; everything is in {config.folder}", highlight=False
-        )
+        took = f"{time.perf_counter() - started:.0f} s in all"
+        console.print(f"{took}; everything is in {config.folder}; its report: {page}", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -37,7 +37,7 @@ def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path
     results = json.loads(done.stdout)
     assert all(set(result["pass_at"]) == {"1", "2"} for result in results.values())
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.json", "manifest.json", "metrics.jsonl", "timings.jsonl", "checkpoints"} <= names
+    assert {"config.json", "manifest.json", "metrics.jsonl", "timings.jsonl", "checkpoints", "report.html"} <= names
     rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [r["round"] for r in rounds if r["phase"] == "warm_start" and "grad_norm" in r] == [0, 1, 2]
     final = tmp_path / "run/checkpoints/final"
