@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
@@ -40,6 +41,18 @@ def chosen(group: Group, choose: Choose, at_most: int) -> Group:
     verdict_of = {id(rollout): verdict for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)}
     rollouts = choose(group.rollouts, at_most)
     return Group(group.problem, tuple(rollouts), tuple(verdict_of[id(rollout)] for rollout in rollouts))
+
+
+def a_few(group: Group, at_most: int, seed: int) -> Group:
+    """Some of the distinct completions of a group, drawn at random: what a critic learns most from per pass."""
+    pairs = {
+        rollout.completion_ids: (rollout, verdict)
+        for rollout, verdict in reversed(list(zip(group.rollouts, group.verdicts, strict=True)))
+    }
+    dealt = list(pairs.values())[::-1]
+    random.Random(f"a few {seed} {group.problem.id}").shuffle(dealt)
+    kept = dealt[:at_most]
+    return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
 
 
 def _distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:

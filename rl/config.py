@@ -153,7 +153,7 @@ class ReinforceSection(Section):
 class CriticSection(Section):
     """The outcome critic (recipe coderl)."""
 
-    model: str = "scratch:tiny"
+    model: str = "policy"
     """`policy` copies the policy; `scratch:nano|tiny|small` builds one here; otherwise a folder of transformers."""
     classes: Literal["four", "binary"] = "four"
     """Outcomes that it tells apart: CodeRL's four, or failed and passed."""
@@ -161,17 +161,19 @@ class CriticSection(Section):
     """What is maximised over a program's tokens to judge the whole."""
     head: Literal["linear", "mlp"] = "linear"
     """What turns a state into logits."""
-    problems: int = Field(default=512, ge=2)
+    problems: int = Field(default=1000, ge=2)
     """Train problems that the policy attempts, `sampling.n` programs each, for the critic to learn from."""
     held_out: float = Field(default=0.2, gt=0, lt=1)
     """Share of these problems that only calibrate it."""
+    programs_per_problem: int = Field(default=3, ge=1)
+    """Most distinct programs per problem that it is fitted to."""
     rounds: int = Field(default=200, ge=1)
     """Rounds of its fit, one optimizer step each."""
     problems_per_round: int = Field(default=32, ge=1)
     """Problems whose programs make one step."""
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     """Step size of AdamW."""
-    balance: float = Field(default=1.0, ge=0, le=1)
+    balance: float = Field(default=0.5, ge=0, le=1)
     """1: every outcome counts the same in total; 0: every program does."""
     reference_weight: float = Field(default=0.25, ge=0)
     """Weight of a reference solution against a program of the policy; 0 leaves them out."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from critics.calibration import Calibration, calibrate
+from critics.filters import a_few
 from critics.model import CriticSettings, Head, OutcomeCritic, Pool, build_critic, save_critic
 from critics.outcomes import OutcomeClasses, Weighting, weigh
 from critics.score import judged
@@ -60,7 +61,10 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
     problems = experiment.train[: settings.problems]
     attempt(experiment, COLLECTED, problems, experiment.write(seed=config.seed + SEEDS_APART))
     fitted_on, held_out = _split(problems, settings.held_out, config.seed)
-    groups = groups_by_problem(experiment.store.folder, fitted_on, (COLLECTED,))
+    groups = {
+        name: a_few(group, settings.programs_per_problem, config.seed)
+        for name, group in groups_by_problem(experiment.store.folder, fitted_on, (COLLECTED,)).items()
+    }
     if settings.reference_weight:
         references = experiment.labelled[: len(fitted_on)]
         attempt(experiment, REFERENCES, references, by_reference(experiment.policy, ask=plain))

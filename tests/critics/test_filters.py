@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from critics.filters import CHOICES, chosen, first, passing, shortest
+from critics.filters import CHOICES, a_few, chosen, first, passing, shortest
 from envs.rollout import Rollout, StopReason
 from envs.verdict import Outcome
 from tests.builders import a_group, a_rollout
@@ -36,3 +36,17 @@ def test_verdicts_stay_with_their_programs() -> None:
     group = a_group([written("a", 9), written("b", 3)], [W, P])
     kept = chosen(group, CHOICES["shortest"], 1)
     assert (kept.rollouts, kept.verdicts) == (group.rollouts[1:], group.verdicts[1:])
+
+
+def test_a_few_are_distinct_completions_with_their_verdicts() -> None:
+    rollouts = [a_rollout(ids=ids) for ids in [(1, 2), (1, 2), (3,), (4, 5), (3,)]]
+    group = a_group(rollouts, [W, W, P, S, P])
+    kept = a_few(group, 9, seed=0)
+    assert {r.completion_ids: v.outcome for r, v in zip(kept.rollouts, kept.verdicts, strict=True) if v} == {
+        (1, 2): W,
+        (3,): P,
+        (4, 5): S,
+    }
+    assert len(a_few(group, 2, seed=0).rollouts) == 2
+    assert a_few(group, 2, seed=0) == a_few(group, 2, seed=0)
+    assert len({a_few(group, 1, seed=seed).rollouts for seed in range(20)}) == 3

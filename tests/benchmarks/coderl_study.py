@@ -1,0 +1,134 @@
+"""Study of CodeRL's claims (CR-1 to CR-4) on `basics`: seven arms from one warm start per seed, by the real command.
+
+    python -m tests.benchmarks.coderl_study --seeds 10,11,12,13,14 --out tests/benchmarks/results/coderl.json
+
+Arms take the same number of optimizer steps on as many problems. What is there already is not run again. Several
+copies may work on one folder: an arm that another one holds is passed over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl.bootstrap import difference, mean_over_seeds
+from rl.experience import EVALUATION, read_rows
+from rl.run import journal, manifest
+
+ARMS = {
+    "ce": "--coderl.reinforcement_weight 0 --coderl.token_weights uniform",
+    "rl": "--coderl.imitation_weight 0",
+    "ce+rl, baseline and critic (D)": "",
+    "ce+rl, baseline only (A)": "--coderl.token_weights uniform",
+    "ce+rl, critic only (B)": "--coderl.baseline none",
+    "ce+rl, baseline and decay (C)": "--coderl.token_weights decay",
+}
+D = "ce+rl, baseline and critic (D)"
+CLAIMS = {
+    "CR-1 mixing improves on the warm start": (D, "warm start"),
+    "CR-1 mixing beats reinforcement alone": (D, "rl"),
+    "CR-1 mixing beats imitation alone": (D, "ce"),
+    "CR-2 the baseline matters": (D, "ce+rl, critic only (B)"),
+    "CR-3 the critic's weights help": (D, "ce+rl, baseline only (A)"),
+    "CR-3 the critic's weights beat linear decay": (D, "ce+rl, baseline and decay (C)"),
+}
+COMMON = "--recipe coderl --reinforce.reward four_level --critic.trust full --evaluation.n 8 --evaluation.ks [1,8]"
+
+
+def main() -> None:
+    """Run what is missing, then compare what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", default="10,11,12,13,14")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--folder", type=Path, default=Path("runs/coderl-study"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("words", nargs="*", help="further keys of the config, after --")
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for seed in seeds:
+        warm = options.folder / f"warm-{seed}"
+        train(warm, seed, "--recipe warm_start --evaluation.n 8 --evaluation.ks [1,8]".split())
+        for arm, words in ARMS.items():
+            start = ["--model.name", str(warm / "checkpoints/final"), "--warm_start.rounds", "0"]
+            more = ["--reinforce.rounds", str(options.rounds), *COMMON.split(), *words.split(), *options.words]
+            train(folder_of(options.folder, arm, seed), seed, [*start, *more])
+    result = compare(options.folder, seeds) | {"rounds": options.rounds, "words": options.words, "seeds": seeds}
+    print(json.dumps(result, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def train(folder: Path, seed: int, words: list[str]) -> None:
+    """Run or resume one arm by the real command; one that is finished, or held by another process, is left alone."""
+    if any(event["event"] == "finished" for event in journal(folder)):
+        return
+    command = [sys.executable, "-m", "rl.cli", "run", "rl/configs/quickstart.toml", "--recipe", "grpo", "--resume"]
+    done = subprocess.run(
+        [*command, "--folder", str(folder), "--seed", str(seed), *words], capture_output=True, text=True
+    )
+    print(f"{folder}: {done.returncode} {done.stderr.strip()[-200:]}", file=sys.stderr, flush=True)
+    if done.returncode and "is in use by" not in done.stderr:
+        raise SystemExit(1)
+
+
+def folder_of(folder: Path, arm: str, seed: int) -> Path:
+    """Where an arm is run."""
+    return folder / f"{''.join(c if c.isalnum() else '-' for c in arm)}-{seed}"
+
+
+def pass_rates(run: Path) -> dict[str, float]:
+    """Share of programs that passed, by test problem, at the end of a run."""
+    passed: dict[str, list[bool]] = {}
+    rows = read_rows(
+        run / "experience", phases=("evaluation_final",), purpose=EVALUATION, columns=("problem_id", "outcome")
+    )
+    for row in rows:
+        if row["outcome"] != "sandbox_error":
+            passed.setdefault(row["problem_id"], []).append(row["outcome"] == "passed")
+    return {name: sum(flags) / len(flags) for name, flags in passed.items()}
+
+
+def compare(folder: Path, seeds: list[int]) -> dict[str, Any]:
+    """pass@1 per arm and differences per claim, with hierarchical 95 % intervals; how far the critics could be trusted."""
+    runs = {"warm start": [folder / f"warm-{seed}" for seed in seeds]}
+    runs |= {arm: [folder_of(folder, arm, seed) for seed in seeds] for arm in ARMS}
+    rates = {arm: [pass_rates(run) for run in folders] for arm, folders in runs.items()}
+    scores = {}
+    for arm, by_seed in rates.items():
+        scores[arm] = np.array(
+            [[by_seed[s][name] for name in sorted(rates["warm start"][s])] for s in range(len(seeds))]
+        )
+    critics = [json.loads((run / "calibration.json").read_text()) for run in runs[D]]
+    return {
+        "pass@1": {arm: shown(mean_over_seeds(scores_SP)) for arm, scores_SP in scores.items()},
+        "by seed": {arm: [round(float(m), 4) for m in scores_SP.mean(axis=1)] for arm, scores_SP in scores.items()},
+        "claims": {
+            claim: shown(difference(scores[ours], scores[theirs]))
+            | {"seeds that agree": int((scores[ours].mean(axis=1) > scores[theirs].mean(axis=1)).sum())}
+            for claim, (ours, theirs) in CLAIMS.items()
+        },
+        "critics": [
+            {"accuracy at the end": c["critic"]["1"]["accuracy"], "macro-F1": c["critic"]["1"]["macro_f1"]}
+            | {"macro-F1 of the same problem": c["problem"]["macro_f1"], "F1": c["critic"]["1"]["f1"]}
+            for c in critics
+        ],
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "manifest": manifest(),
+    }
+
+
+def shown(estimate: Any) -> dict[str, float]:
+    """Mean and interval, rounded."""
+    return {name: round(getattr(estimate, name), 4) for name in ("mean", "low", "high")}
+
+
+if __name__ == "__main__":
+    main()
