@@ -225,12 +225,17 @@ def save_critic(critic: OutcomeCritic, tokenizer: PreTrainedTokenizerBase, folde
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(critic.settings), indent=2) + "\n")
 
 
+def is_critic(folder: Path | str) -> bool:
+    """Whether a folder holds what `save_critic` wrote."""
+    return (Path(folder) / SETTINGS_FILE).is_file()
+
+
 def load_critic(folder: Path, tokenizer: PreTrainedTokenizerBase) -> OutcomeCritic:
     """Read what `save_critic` wrote.
 
     Raises UserError for a folder that holds no critic, and for a critic of another tokenizer than the policy's.
     """
-    if not (folder / SETTINGS_FILE).is_file():
+    if not is_critic(folder):
         raise UserError(f"critic: expected the folder of a critic at {folder}; it has no {SETTINGS_FILE}")
     found = json.loads((folder / SETTINGS_FILE).read_text())
     settings = CriticSettings(OutcomeClasses(found["classes"]), Pool(found["pool"]), Head(found["head"]))

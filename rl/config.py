@@ -154,7 +154,7 @@ class CriticSection(Section):
     """The outcome critic (recipe coderl)."""
 
     model: str = "policy"
-    """`policy` copies the policy; `scratch:nano|tiny|small` builds one here; otherwise a folder of transformers."""
+    """`policy` copies the policy; `scratch:nano|tiny|small` builds one; otherwise the folder of a model or a critic."""
     classes: Literal["four", "binary"] = "four"
     """Outcomes that it tells apart: CodeRL's four, or failed and passed."""
     pool: Literal["logits", "hidden"] = "logits"
@@ -167,8 +167,8 @@ class CriticSection(Section):
     """Share of these problems that only calibrate it."""
     programs_per_problem: int = Field(default=3, ge=1)
     """Most distinct programs per problem that it is fitted to."""
-    rounds: int = Field(default=200, ge=1)
-    """Rounds of its fit, one optimizer step each."""
+    rounds: int = Field(default=200, ge=0)
+    """Rounds of its fit, one optimizer step each; 0 takes the critic in the folder `model` as it is."""
     problems_per_round: int = Field(default=32, ge=1)
     """Problems whose programs make one step."""
     learning_rate: float = Field(default=1e-3, gt=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from critics.calibration import Calibration, calibrate
 from critics.filters import a_few
-from critics.model import CriticSettings, Head, OutcomeCritic, Pool, build_critic, save_critic
+from critics.model import CriticSettings, Head, OutcomeCritic, Pool, build_critic, is_critic, load_critic, save_critic
 from critics.outcomes import OutcomeClasses, Weighting, weigh
 from critics.score import judged
 from envs.errors import UserError
@@ -138,6 +138,17 @@ def save(experiment: Experiment, critic: FittedCritic) -> None:
 
 def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
     settings = experiment.config.critic
+    if is_critic(settings.model):
+        critic = load_critic(Path(settings.model), experiment.policy.tokenizer)
+        if critic.settings.classes is not classes:
+            raise UserError(
+                f"critic.classes: the critic in {settings.model} tells {critic.settings.classes} apart; got {classes}"
+            )
+        return critic
+    if not settings.rounds:
+        raise UserError(
+            f"critic.rounds: 0 takes a critic as it is, but {settings.model!r} is no critic; expected the folder of one"
+        )
     backbone = experiment.policy.model if settings.model == "policy" else settings.model
     shape = CriticSettings(classes, Pool(settings.pool), Head(settings.head))
     return build_critic(backbone, experiment.policy.tokenizer, shape, experiment.config.seed)
