@@ -102,8 +102,10 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         log=experiment.log,
         checkpoints=experiment.phase("critic", critic=learner),
     )
-    known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,))
-    calibration = calibrate(judged(_critic(learner), list(known.values())))
+    # Distinct programs only: else the judge by the same problem knows the verdict of the very program.
+    known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,)).values()
+    distinct = [a_few(group, len(group.rollouts), config.seed) for group in known]
+    calibration = calibrate(judged(_critic(learner), distinct))
     _report(experiment, learner, calibration)
     return FittedCritic(learner, classes, weighting, calibration, _weight(calibration, settings.trust))
 
