@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from envs.problem import Interface, Problem, TestCase
 from envs.rollout import Prompt
+from envs.verdict import Feedback
 
 ApplyTemplate = Callable[[list[dict[str, str]]], str]
 """Chat messages -> text, with the mark after which the assistant writes: a tokenizer's own chat template."""
@@ -72,8 +73,21 @@ def chat(
     return Prompt(problem.id, apply_template(messages), mode="chat")
 
 
+def repair(problem: Problem, program: str, feedback: Feedback, max_examples: int = 3) -> Prompt:
+    """The task, a program that fails, what its first failing example test shows, then the starter code to continue.
+
+    A completion of it is one of the plain prompt too, so that whoever reads or continues the one can do so with the
+    other (CodeRL, arXiv 2207.01780, section 3.3.4, shows the outcome and the error; its template is not published).
+    """
+    text = (
+        f"{task_text(problem, max_examples)}Wrong program:\n{program.rstrip()}\n"
+        f"Why: {finding(problem, program, feedback)}\nRight program:\n{problem.starter_code}"
+    )
+    return Prompt(problem.id, text, mode="repair")
+
+
 PROMPTS: Mapping[str, Callable[..., Prompt]] = MappingProxyType(
-    {"plain": plain, "few_shot": few_shot, "chain_of_thought": chain_of_thought, "chat": chat}
+    {"plain": plain, "few_shot": few_shot, "chain_of_thought": chain_of_thought, "chat": chat, "repair": repair}
 )
 """Every prompt function by the name that a config gives."""
 
@@ -109,6 +123,27 @@ def render_example(problem: Problem, example: TestCase) -> str:
             return f"{problem.entry_point}() == {example.output!r}"
         case Interface.ASSERT | Interface.PUZZLE:
             return (example.script or "").strip()
+
+
+def finding(problem: Problem, program: str, feedback: Feedback) -> str:
+    """What the example tests found: the outcome, the error with its line, the failing example."""
+    lines = [str(feedback.outcome)]
+    if feedback.error_type is not None:
+        written = program.splitlines()
+        number = feedback.error_line
+        quoted = f": {written[number - 1].strip()}" if number is not None and 1 <= number <= len(written) else ""
+        lines.append(feedback.error_type + ("" if number is None else f" in line {number}{quoted}"))
+    failure = feedback.failure
+    if failure is not None:
+        match problem.interface:
+            case Interface.FUNCTION | Interface.ANSWER:
+                lines.append(f"{problem.entry_point}({failure.given}) -> {failure.got}, expected {failure.expected}")
+            case Interface.STDIO:
+                texts = (failure.given.rstrip(), failure.got.rstrip(), failure.expected.rstrip())
+                lines.append("Input:\n{}\nOutput:\n{}\nExpected:\n{}".format(*texts))
+            case Interface.ASSERT | Interface.PUZZLE:
+                lines.append(f"{failure.expected} -> {failure.got}")
+    return "\n".join(lines)
 
 
 def fenced(program: str) -> str:

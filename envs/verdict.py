@@ -80,3 +80,22 @@ class Verdict:
     def passed(self) -> bool:
         """Whether every test passed."""
         return self.outcome is Outcome.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """How a program fared on the example tests of its problem: all that a model or a search may know of tests."""
+
+    outcome: Outcome
+    """passed, or the outcome of the first failing example."""
+    error_type: str | None = None
+    """Exception class of a compile or runtime error."""
+    error_line: int | None = None
+    """Line of the program where it arose, from 1."""
+    failure: Failure | None = None
+    """The first failing example: what went in, what was expected, what came out."""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether every example passed; None where we could not tell."""
+        return None if self.outcome is Outcome.SANDBOX_ERROR else self.outcome is Outcome.PASSED

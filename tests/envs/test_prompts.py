@@ -12,11 +12,13 @@ from envs import prompts
 from envs.extract import extract_program
 from envs.problem import ExampleTests, HiddenTests, Interface, Problem, Step, TestCase
 from envs.problem_sets import load_problems
-from envs.prompts import PROMPTS, chain_of_thought, chat, completion_for, few_shot, plain
+from envs.prompts import PROMPTS, chain_of_thought, chat, completion_for, few_shot, plain, repair
 from envs.rollout import Prompt
+from envs.verdict import Failure, Feedback, Outcome
 from tests.envs.problem_sets.rows import FORMATS, SPLIT_OF
 
 CANARY = "CANARY7F3A"
+FEEDBACK = Feedback(Outcome.RUNTIME_ERROR, "KeyError", 2, Failure(0, "1", "2", "raised KeyError"))
 SHOWN = "SHOWN9B2C"
 
 
@@ -62,6 +64,7 @@ def every_prompt(problem: Problem, exemplars: list[Problem]) -> list[Prompt]:
         chain_of_thought(problem, exemplars),
         chat(problem, template),
         chat(problem, template, exemplars),
+        repair(problem, "def f(x):\n    return 1\n", FEEDBACK),
     ]
 
 
@@ -153,3 +156,31 @@ def test_exemplars_that_leak_or_lack_are_refused(write: typing.Callable[..., Pro
         write(asked, [replace(first, solutions=())])
     with pytest.raises(ValueError, match="a rationale to show"):
         chain_of_thought(asked, [replace(first, rationale="")])
+
+
+def test_a_repair_prompt_shows_program_error_and_failing_example_and_ends_as_the_plain_one() -> None:
+    problem = with_canaries(Interface.FUNCTION)
+    program = "def f(x):\n    return x[9]\n"
+    failure = Failure(0, "'SHOWN'", "'out'", "raised IndexError")
+    text = repair(problem, program, Feedback(Outcome.RUNTIME_ERROR, "IndexError", 2, failure)).text
+    assert text == plain(problem).text.removesuffix(problem.starter_code) + (
+        "Wrong program:\ndef f(x):\n    return x[9]\nWhy: runtime_error\nIndexError in line 2: return x[9]\n"
+        "f('SHOWN') -> raised IndexError, expected 'out'\nRight program:\ndef f(x):\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("interface", "feedback", "found"),
+    [
+        (Interface.FUNCTION, Feedback(Outcome.TIMEOUT), "timeout"),
+        (Interface.FUNCTION, Feedback(Outcome.COMPILE_ERROR, "SyntaxError", 7), "compile_error\nSyntaxError in line 7"),
+        (Interface.FUNCTION, Feedback(Outcome.RUNTIME_ERROR, "OSError"), "runtime_error\nOSError"),
+        (Interface.ANSWER, Feedback(Outcome.WRONG_ANSWER, failure=Failure(0, "", "3", "4")), "wrong_answer\nf() -> 4, expected 3"),
+        (Interface.STDIO, Feedback(Outcome.WRONG_ANSWER, failure=Failure(0, "1\n", "2\n", "3\n")), "wrong_answer\nInput:\n1\nOutput:\n3\nExpected:\n2"),
+        (Interface.ASSERT, Feedback(Outcome.WRONG_ANSWER, failure=Failure(0, "1", "assert f(1) == 2", "3")), "wrong_answer\nassert f(1) == 2 -> 3"),
+    ],
+)  # fmt: skip
+def test_what_the_examples_found_is_told_for_every_interface(
+    interface: Interface, feedback: Feedback, found: str
+) -> None:
+    assert prompts.finding(replace(with_canaries(interface), entry_point="f"), "pass\n", feedback) == found
