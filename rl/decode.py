@@ -64,6 +64,13 @@ class StopStrings:
         moved.next_AV = self.next_AV.to(device)
         return moved
 
+    def state_after(self, ids: Sequence[int]) -> int:
+        """State of the automaton once it has read some ids."""
+        state = 0
+        for token in ids:
+            state = int(self.next_AV[state, token])
+        return state
+
     def cut(self, text: str) -> str:
         """The text before the first stop string; ids keep what was sampled, programs are taken from this."""
         return self.pattern.split(text, maxsplit=1)[0]
@@ -79,18 +86,25 @@ def sample(
     max_new_tokens: int,
     end_id: int,
     stop: StopStrings | None = None,
+    written_P: Sequence[Sequence[int]] | None = None,
 ) -> list[list[Completion]]:
     """Continue each prompt once per seed; temperature 0 takes the likeliest token.
 
+    `written_P` are ids of a completion that follow each prompt already: they count towards `max_new_tokens` and may
+    begin a stop string, and Completions hold what is added to them.
+
     Returns one list of Completions per prompt, in the order of its seeds. The model is left in the mode it was in.
     Raises UserError for a model whose layers are not all attention, and where a prompt leaves no room for
-    `max_new_tokens`.
+    `max_new_tokens`; ValueError where written ids leave no room.
     """
     _check(model, prompts_P, max_new_tokens)
+    written_P = written_P or [()] * len(prompts_P)
+    if max(map(len, written_P), default=0) >= max_new_tokens:
+        raise ValueError(f"expected fewer than max_new_tokens ({max_new_tokens}) ids that are written already")
     was_training = model.training
     model.eval()
     try:
-        return _sample(model, prompts_P, seeds_PG, temperature, max_new_tokens, end_id, stop)
+        return _sample(model, prompts_P, written_P, seeds_PG, temperature, max_new_tokens, end_id, stop)
     finally:
         model.train(was_training)
 
@@ -98,6 +112,7 @@ def sample(
 def _sample(
     model: PreTrainedModel,
     prompts_P: Sequence[Sequence[int]],
+    written_P: Sequence[Sequence[int]],
     seeds_PG: Sequence[Sequence[int]],
     temperature: float,
     max_new_tokens: int,
@@ -106,18 +121,21 @@ def _sample(
 ) -> list[list[Completion]]:
     device = model.device
     owner_R = torch.tensor([p for p, seeds in enumerate(seeds_PG) for _ in seeds], device=device)
+    limit_R = torch.tensor([max_new_tokens - len(written) for written in written_P], device=device)[owner_R]
+    max_new_tokens -= min(map(len, written_P))
     uniform_RT = _uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
     ids_RT = torch.zeros(len(owner_R), max_new_tokens, dtype=torch.long, device=device)
     log_probs_RT = torch.zeros(len(owner_R), max_new_tokens, device=device)
-    length_R = torch.full_like(owner_R, max_new_tokens)
+    length_R = limit_R.clone()
     reason_R = torch.zeros_like(owner_R)
-    cache, logits_PV, mask_PS = _run_prompts(model, prompts_P)
+    cache, logits_PV, mask_PS = _run_prompts(model, [[*p, *w] for p, w in zip(prompts_P, written_P, strict=True)])
     width = mask_PS.shape[1]
     for layer in cache.layers:
         layer.spread(owner_R, width + max_new_tokens)
     stop = None if stop is None else stop.to(device)
     row_B = torch.arange(len(owner_R), device=device)
-    logits_BV, position_B, state_B = logits_PV[owner_R], mask_PS.sum(dim=1)[owner_R], torch.zeros_like(owner_R)
+    state_P = torch.tensor([0 if stop is None else stop.state_after(written) for written in written_P], device=device)
+    logits_BV, position_B, state_B = logits_PV[owner_R], mask_PS.sum(dim=1)[owner_R], state_P[owner_R]
     mask_BS = torch.nn.functional.pad(mask_PS, (0, max_new_tokens), value=True)[owner_R]
     for t in range(max_new_tokens):
         ids_B, log_probs_B = _draw(logits_BV.float(), uniform_RT[row_B, t], temperature)
@@ -126,7 +144,7 @@ def _sample(
         if stop is not None:
             state_B = stop.next_AV[state_B, ids_B]
             reason_B = torch.where((state_B == stop.matched) & (reason_B == 0), 2, reason_B)
-        over_B = reason_B > 0
+        over_B = (reason_B > 0) | (limit_R[row_B] == t + 1)
         if over_B.any():
             length_R[row_B[over_B]], reason_R[row_B[over_B]] = t + 1, reason_B[over_B]
             gaps, movers, n_open = _close_ranks(over_B)

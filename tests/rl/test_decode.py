@@ -316,3 +316,36 @@ def test_dedent_ends_a_function(policy: Policy, text: str, kept: str) -> None:
 def test_stop_strings_must_be_plain(policy: Policy, bad: str) -> None:
     with pytest.raises(UserError, match="expected non-empty ASCII"):
         stopping(policy, ("ok", bad))
+
+
+def test_a_completion_is_continued_as_if_it_had_never_been_cut(policy: Policy) -> None:
+    """Greedy: whatever part is written already, together with prompts of other lengths, the rest comes out again."""
+    whole = [group[0] for group in sampled(policy, PROMPTS, [[0]] * 3, temperature=0.0)]
+    for cuts in ((0, 3, 7), (5, 0, 1), (2, 2, 2)):
+        written = [completion.ids[:cut] for completion, cut in zip(whole, cuts, strict=True)]
+        rest = sample(
+            policy.model, PROMPTS, [[0]] * 3, temperature=0.0, max_new_tokens=24, end_id=policy.end_id, written_P=written
+        )  # fmt: skip
+        for completion, cut, (added,) in zip(whole, cuts, rest, strict=True):
+            assert added.ids == completion.ids[cut:]
+            assert added.stop == completion.stop
+            assert added.log_probs == pytest.approx(completion.log_probs[cut:], abs=1e-5)
+
+
+def test_what_is_written_already_may_begin_a_stop_string(policy: Policy) -> None:
+    """Greedy: a stop string made of the tokens on both sides of the cut ends the completion at the first of them."""
+    whole = sampled(policy, [PROMPTS[1]], [[0]], temperature=0.0)[0][0]
+    texts = [policy.decode([token]) for token in whole.ids]
+    cut = next(t for t in range(1, 20) if all(text.isascii() and text for text in texts[t - 1 : t + 1]))
+    stop = StopStrings([texts[cut - 1] + texts[cut]], policy.tokenizer, policy.model.config.vocab_size)
+    added = sample(
+        policy.model, [PROMPTS[1]], [[0]], temperature=0.0, max_new_tokens=24, end_id=policy.end_id, stop=stop,
+        written_P=[whole.ids[:cut]],
+    )[0][0]  # fmt: skip
+    assert added.ids == whole.ids[cut : cut + 1]
+    assert added.stop is StopReason.STOP_STRING
+
+
+def test_nothing_can_be_added_to_a_completion_of_full_length(policy: Policy) -> None:
+    with pytest.raises(ValueError, match="expected fewer than max_new_tokens"):
+        sample(policy.model, [[9]], [[0]], temperature=1.0, max_new_tokens=2, end_id=0, written_P=[[5, 5]])
