@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
 from types import MappingProxyType
 
 from envs.rollout import Group, Rollout, StopReason
+from envs.verdict import Outcome, Verdict
 
 Choose = Callable[[Sequence[Rollout], int], list[Rollout]]
 """(rollouts of one problem that passed, most that are wanted) -> those to learn from."""
@@ -53,6 +56,41 @@ def a_few(group: Group, at_most: int, seed: int) -> Group:
     random.Random(f"a few {seed} {group.problem.id}").shuffle(dealt)
     kept = dealt[:at_most]
     return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPair:
+    """A failed program with one that shows how to mend it."""
+
+    failed: Rollout
+    """What was wrong."""
+    passed: Rollout
+    """What is right."""
+    verdict: Verdict
+    """The verdict over `passed`."""
+
+
+def repair_pairs(group: Group, at_most: int) -> list[RepairPair]:
+    """The first distinct programs of a group that failed, each with the most similar one that passed.
+
+    CodeRL pairs every failed program with the reference solution; the nearest right program asks for the least change.
+    """
+    right = passing(group)
+    failed = [
+        rollout
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+        if verdict is not None and not verdict.passed and verdict.outcome is not Outcome.SANDBOX_ERROR
+    ]
+    if not right.rollouts:
+        return []
+    pairs = []
+    for rollout in first(failed, at_most):
+        likeness = [SequenceMatcher(None, rollout.program, other.program, False).ratio() for other in right.rollouts]
+        best = likeness.index(max(likeness))
+        verdict = right.verdicts[best]
+        assert verdict is not None
+        pairs.append(RepairPair(rollout, right.rollouts[best], verdict))
+    return pairs
 
 
 def _distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:

@@ -7,12 +7,17 @@ written, so that its programs can be graded while the next ones are sampled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from critics.filters import repair_pairs
+from critics.sampling import Request, Writer
 from envs.extract import extract_program
+from envs.feedback import GradeAll, by_examples
 from envs.problem import Problem
-from envs.prompts import completion_for
+from envs.prompts import completion_for, repair
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
+from envs.verdict import Verdict
 from rl.decode import Completion, StopStrings, sample
 from rl.models import Policy
 
@@ -67,6 +72,41 @@ def by_policy(
     return write
 
 
+def continuing(
+    policy: Policy, *, temperature: float, stop: StopStrings | None = None, author: str = "policy", rows: int = 256
+) -> Writer:
+    """The policy as a writer for critic sampling; about `rows` sequences are decoded together.
+
+    Ids that were written already are part of the completion as they are. They carry no behaviour log-probs: they were
+    chosen, not drawn.
+    """
+
+    def write(requests: Sequence[Request], max_new_tokens: int) -> list[list[Rollout]]:
+        found: list[list[Rollout]] = []
+        for chunk in _chunks(requests, rows):
+            prompt_ids = [policy.encode(request.prompt.text) for request in chunk]
+            completions = sample(
+                policy.model,
+                prompt_ids,
+                [request.seeds for request in chunk],
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                end_id=policy.end_id,
+                stop=stop,
+                written_P=[request.written_ids for request in chunk],
+            )
+            for request, ids, group in zip(chunk, prompt_ids, completions, strict=True):
+                found.append(
+                    [
+                        _continued(policy, request, ids, completion, temperature, seed, stop, author)
+                        for completion, seed in zip(group, request.seeds, strict=True)
+                    ]
+                )
+        return found
+
+    return write
+
+
 def by_reference(policy: Policy, *, ask: Ask) -> Write:
     """One rollout per reference solution: its text, tokenised once, after the problem's own prompt."""
 
@@ -110,6 +150,25 @@ def from_experience(groups: Mapping[str, Group]) -> Write:
     return lambda problems, round_number: (groups[problem.id] for problem in problems)
 
 
+def repairs(policy: Policy, groups: Iterable[Group], grade: GradeAll, at_most: int = 4) -> dict[str, Group]:
+    """What a repair model learns from: per problem, repair prompts of failed programs with a program that passes.
+
+    `groups` are graded rollouts, from the store; at most `at_most` failed programs of each are run again, on the
+    example tests, whose findings the prompts show. Left out are those that pass the example tests, with which a repair
+    model has nothing to go by, and problems of which nothing is left.
+    """
+    pairs = [(group.problem, pair) for group in groups for pair in repair_pairs(group, at_most)]
+    feedbacks = by_examples([(problem, pair.failed.program) for problem, pair in pairs], grade)
+    rows: dict[str, list[tuple[Problem, Rollout, Verdict]]] = {}
+    for (problem, pair), feedback in zip(pairs, feedbacks, strict=True):
+        if feedback is not None and feedback.passed is False:
+            prompt = repair(problem, pair.failed.program, feedback)
+            rows.setdefault(problem.id, []).append(
+                (problem, _mended(policy, problem, prompt, pair.passed), pair.verdict)
+            )
+    return {name: Group(of[0][0], tuple(r for _, r, _ in of), tuple(v for *_, v in of)) for name, of in rows.items()}
+
+
 def ungraded(problem: Problem, rollouts: Sequence[Rollout]) -> Group:
     """A Group whose programs nobody has run yet."""
     return Group(problem, tuple(rollouts), (None,) * len(rollouts))
@@ -146,6 +205,57 @@ def _sampled(
         policy_version=version,
         seed=seed,
     )
+
+
+def _chunks(requests: Sequence[Request], rows: int) -> Iterator[list[Request]]:
+    """Requests in order, together while they ask for no more than `rows` programs."""
+    chunk: list[Request] = []
+    for request in requests:
+        if chunk and sum(len(other.seeds) for other in [*chunk, request]) > rows:
+            yield chunk
+            chunk = []
+        chunk.append(request)
+    if chunk:
+        yield chunk
+
+
+def _continued(
+    policy: Policy,
+    request: Request,
+    prompt_ids: tuple[int, ...],
+    completion: Completion,
+    temperature: float,
+    seed: int,
+    stop: StopStrings | None,
+    author: str,
+) -> Rollout:
+    text = policy.decode(request.written_ids + completion.ids)
+    if stop is not None:
+        text = stop.cut(text)
+    written = (Segment(request.written_ids, author),) if request.written_ids else ()
+    return Rollout(
+        prompt=request.prompt,
+        prompt_ids=prompt_ids,
+        segments=(*written, Segment(completion.ids, author, log_probs=completion.log_probs)),
+        text=text,
+        program=extract_program(text, request.problem),
+        stop=completion.stop,
+        temperature=temperature,
+        seed=seed,
+    )
+
+
+def _mended(policy: Policy, problem: Problem, prompt: Prompt, passed: Rollout) -> Rollout:
+    """A program that passes as the completion of a repair prompt, with the ids that it was written in.
+
+    Only a completion of another form than the plain prompt's is tokenised anew. Log-probs under another prompt are
+    none under this one.
+    """
+    ids = policy.encode(prompt.text)
+    if passed.prompt.mode not in ("plain", "repair"):
+        return _written(policy, problem, prompt, ids, passed.program)
+    segments = tuple(replace(segment, log_probs=None) for segment in passed.segments)
+    return replace(passed, prompt=prompt, prompt_ids=ids, segments=segments)
 
 
 def _written(policy: Policy, problem: Problem, prompt: Prompt, prompt_ids: tuple[int, ...], solution: str) -> Rollout:

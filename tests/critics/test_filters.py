@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from critics.filters import CHOICES, a_few, chosen, first, passing, shortest
+from critics.filters import CHOICES, a_few, chosen, first, passing, repair_pairs, shortest
 from envs.rollout import Rollout, StopReason
 from envs.verdict import Outcome
 from tests.builders import a_group, a_rollout
@@ -50,3 +50,24 @@ def test_a_few_are_distinct_completions_with_their_verdicts() -> None:
     assert len(a_few(group, 2, seed=0).rollouts) == 2
     assert a_few(group, 2, seed=0) == a_few(group, 2, seed=0)
     assert len({a_few(group, 1, seed=seed).rollouts for seed in range(20)}) == 3
+
+
+def test_a_failed_program_is_paired_with_the_most_similar_one_that_passed() -> None:
+    programs = {
+        "return a + b": P,
+        "while True: pass": P,
+        "return a - b": W,
+        "while True: x": W,
+        "return a - b ": W,
+        "?": S,
+    }
+    group = a_group([written(program, 3) for program in programs], list(programs.values()))
+    pairs = [(pair.failed.program, pair.passed.program) for pair in repair_pairs(group, at_most=9)]
+    assert pairs == [("return a - b", "return a + b"), ("while True: x", "while True: pass")]
+    assert all(pair.verdict.passed for pair in repair_pairs(group, at_most=9))
+    assert len(repair_pairs(group, at_most=1)) == 1
+
+
+def test_without_a_program_that_passed_or_failed_there_is_no_pair() -> None:
+    for outcome in (P, W, S):
+        assert repair_pairs(a_group([written("a", 1), written("b", 1)], [outcome] * 2), at_most=9) == []
