@@ -291,12 +291,17 @@ def _from_folder(name: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMod
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"critic.model: cannot load {name!r} as a folder or hub name: {reason}") from error
-    if _vocabulary(own) != _vocabulary(tokenizer):
+    if not same_ids(own, tokenizer):
         raise UserError(
             f"critic.model: {name!r} was made with another tokenizer ({len(own)} entries) than the policy "
             f"({len(tokenizer)} entries), so it cannot read the policy's ids; fit a critic for this policy"
         )
     return backbone
+
+
+def same_ids(a: PreTrainedTokenizerBase, b: PreTrainedTokenizerBase) -> bool:
+    """Whether ids mean the same to two tokenizers: the vocabulary and, of a BPE, the merges agree."""
+    return _vocabulary(a) == _vocabulary(b)
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> tuple[Mapping[str, int], object]:

@@ -107,6 +107,8 @@ def _add_training(commands: _Commands) -> None:
         "--livecodebench", type=Path, metavar="OUT", help="also write them as LiveCodeBench takes them"
     )
 
+    _add_critic_sampling(evaluate)
+
     about = "Grade stored rollouts of a run again and show both verdicts: 1 where one differs."
     replay = _add(commands, "replay", "replay", about, "replay runs/quickstart reinforce/40/3/5")
     replay.add_argument("run", type=Path, metavar="RUN_FOLDER", help="a run with an experience store")
@@ -114,6 +116,23 @@ def _add_training(commands: _Commands) -> None:
         "rollout", metavar="PHASE/ROUND[/GROUP[/INDEX]]", help="one stored rollout, or all of a group or round"
     )
     _add_graders(replay)
+
+
+def _add_critic_sampling(evaluate: argparse.ArgumentParser) -> None:
+    group = evaluate.add_argument_group("critic sampling", "a critic cuts, regenerates and repairs, at equal tokens")
+    group.add_argument("--critic-sampling", action="store_true", help="compare it with plain sampling and best of n")
+    group.add_argument("--critic", type=Path, metavar="PATH", help="folder of the critic")
+    group.add_argument("--repair", type=Path, metavar="PATH", help="repair model, as --policy (default: no repair)")
+    group.add_argument("--budget", type=_positive, metavar="TOKENS", help="per problem (default: n * max-new-tokens)")
+    group.add_argument("--rounds", type=int, metavar="N", help="most rounds after the first (default: by budget)")
+    group.add_argument("--keep", type=_positive, default=1, metavar="M", help="programs repaired a round (default: 1)")
+    group.add_argument("--cut", choices=("argmax", "sample"), default="argmax", help="end of a seed (default: argmax)")
+    group.add_argument(
+        "--drop",
+        choices=("below_first", "below_half", "nothing"),
+        default="below_first",
+        help="p(passed) from which on a seed is dropped; below_half is the paper's (default: below_first)",
+    )
 
 
 def _add_configs(commands: _Commands) -> None:

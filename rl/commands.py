@@ -71,6 +71,8 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
         raise UserError(
             f"--ks: pass@{max(options.ks)} needs at least as many programs per problem; got --n {options.n}"
         )
+    if options.critic_sampling:
+        return _evaluate_critic_sampling(options)
     from envs.grading import Grader
     from envs.prompts import plain
     from rl.collect import collect
@@ -96,6 +98,36 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
         print(json.dumps(asdict(result)))
     else:
         _show({str(options.policy): result}, _console(False))
+    return 0
+
+
+def _evaluate_critic_sampling(options: argparse.Namespace) -> int:
+    """Measure critic sampling beside plain sampling and best of n, all at the same number of generated tokens."""
+    if options.critic is None:
+        raise UserError("--critic: critic sampling needs the folder of a critic; got none")
+    if options.evalplus or options.livecodebench:
+        raise UserError("--evalplus, --livecodebench: expected plain sampling; they do not go with --critic-sampling")
+    from critics.sampling import Cut, Drop, SamplingSettings
+    from envs.grading import Grader
+    from rl.budget import compare_ways, load_searchers
+
+    settings = SamplingSettings(
+        budget=options.budget or options.n * options.max_new_tokens,
+        max_new_tokens=options.max_new_tokens,
+        n=options.n,
+        rounds=options.rounds,
+        keep=options.keep,
+        cut=Cut(options.cut),
+        drop=Drop(options.drop),
+        seed=options.seed,
+    )
+    problems = _problems(options).problems[: options.size]
+    write, critic, write_repair = load_searchers(options.policy, options.critic, options.repair, options.temperature)
+    with Grader(options.workers, isolation=options.isolation) as grader:
+        found = compare_ways(
+            problems, settings, options.ks, write=write, critic=critic, grade=grader.grade, write_repair=write_repair
+        )
+    print(json.dumps(found.as_dict()) if options.json else found.table())
     return 0
 
 

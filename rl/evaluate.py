@@ -72,7 +72,7 @@ def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -
     return Evaluation(
         n_problems=len(counts),
         n_programs=sum(n for n, _ in counts),
-        pass_at={k: _estimate([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in ks},
+        pass_at={k: estimate([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in ks},
         outcomes=dict(sorted(frequency.items())),
     )
 
@@ -82,7 +82,8 @@ def outcomes_of(group: Group) -> list[Outcome]:
     return [verdict.outcome for verdict in group.verdicts if verdict is not None]
 
 
-def _estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean over problems with its bootstrap interval; raises ValueError where there is none."""
     if not values:
         raise ValueError("pass@k: no problem has k programs; sample more per problem or ask for a smaller k")
     array = np.asarray(values)
