@@ -173,17 +173,41 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
         opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)
         together(lambda: stack.enter_context(opening) if is_main() else None)
         problems = (problem for split in splits.values() for problem in split)
+        log = stack.enter_context(Log(config.folder, console) if is_main() else silent_log())
+        fit = {name: _fitting(config, policy, name, splits[name], log) for name in (data.train, data.dev, data.test)}
         yield Experiment(
             config=config,
             policy=policy,
             labelled=labelled,
-            train=splits[data.train],
-            dev=splits[data.dev][: data.dev_size],
-            test=splits[data.test][: data.test_size],
+            train=fit[data.train],
+            dev=fit[data.dev][: data.dev_size],
+            test=fit[data.test][: data.test_size],
             grader=grader,
-            log=stack.enter_context(Log(config.folder, console) if is_main() else silent_log()),
+            log=log,
             store=Experience(config.folder / "experience", problems),
         )
+
+
+def _fitting(
+    config: RunConfig, policy: Policy, split: str, problems: tuple[Problem, ...], log: Log
+) -> tuple[Problem, ...]:
+    """The problems whose prompt leaves room for a completion in the model's positions; says how many do not."""
+    positions, room = policy.positions, config.sampling.max_new_tokens
+    if positions is None or not problems:
+        return problems
+    lengths = policy.prompt_lengths([plain(problem).text for problem in problems])
+    kept = tuple(p for p, length in zip(problems, lengths, strict=True) if length + room <= positions)
+    if not kept:
+        raise UserError(
+            f"sampling.max_new_tokens: no prompt of {config.data.name}/{split} fits: the shortest has {min(lengths)} "
+            f"tokens, {room} new ones are asked for, and the model has {positions} positions"
+        )
+    if len(kept) < len(problems):
+        log.say(
+            f"{split}: {len(problems) - len(kept)} of {len(problems)} problems left out: their prompt and {room} new "
+            f"tokens exceed the model's {positions} positions"
+        )
+    return kept
 
 
 def _seed_everything(seed: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +74,16 @@ class Policy:
     def end_id(self) -> int:
         """Id that ends a completion."""
         return int(self.tokenizer.eos_token_id)
+
+    @property
+    def positions(self) -> int | None:
+        """Longest sequence of prompt and completion; None where the model sets no limit to their sum."""
+        config = self.model.config
+        return None if config.is_encoder_decoder else getattr(config.get_text_config(), "max_position_embeddings", None)
+
+    def prompt_lengths(self, texts: Sequence[str]) -> list[int]:
+        """Number of ids of each text, many at once."""
+        return [len(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of a text, without special tokens."""

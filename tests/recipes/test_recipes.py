@@ -155,3 +155,20 @@ def test_iterations_restart_and_leave_solved_problems_alone(tmp_path: Path) -> N
     solved = {row["problem_id"] for row in read_rows(store, phases=("attempt_1",)) if row["outcome"] == "passed"}
     assert solved
     assert second == first - solved
+
+
+PUBLISHED = {
+    "mbpp": ("mbpp/mbpp.jsonl", "train", "validation", "test"),
+    "puzzles": ("p3", "train", "train", "test"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_same_command_trains_on_published_sets(tmp_path: Path, name: str, real_data: Path) -> None:
+    place, train, dev, test = PUBLISHED[name]
+    splits = f"--data.labelled {train} --data.train {train} --data.dev {dev} --data.test {test}".split()
+    done = small_run("grpo", tmp_path / "run", "--data.name", name, "--data.path", str(real_data / place), *splits)
+    assert done.returncode == 0, done.stderr
+    rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [r["round"] for r in rounds if r["phase"] == "reinforce" and "grad_norm" in r] == [0, 1]
