@@ -357,9 +357,9 @@ def test_a_folder_that_holds_no_run_is_the_users_mistake(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_real_run_has_a_report(tmp_path: Path) -> None:
     words = (
-        "--model.name scratch:nano --data.dev_size 4 --data.test_size 4 --graders.workers 2 --warm_start.rounds 2 "
-        "--warm_start.problems_per_round 2 --reinforce.rounds 2 --reinforce.problems_per_round 2 --sampling.n 2 "
-        "--sampling.max_new_tokens 8 --evaluation.n 1 --evaluation.ks [1]"
+        "--recipe grpo --model.name scratch:nano --data.dev_size 4 --data.test_size 4 --warm_start.rounds 2 "
+        "--graders.workers 2 --warm_start.problems_per_round 2 --reinforce.rounds 2 --reinforce.problems_per_round 2 "
+        "--sampling.n 2 --sampling.max_new_tokens 8 --evaluation.n 1 --evaluation.ks [1]"
     ).split()
     command = [sys.executable, "-m", "rl.cli", "run", "rl/configs/quickstart.toml", "--folder", str(tmp_path / "run")]
     subprocess.run([*command, *words], check=True, capture_output=True, timeout=300)
