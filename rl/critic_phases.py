@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from critics.calibration import Calibration, calibrate
@@ -20,6 +20,7 @@ from envs.rollout import Group
 from rl.batch import Batch, collate
 from rl.collect import Rounds, is_written
 from rl.credit import by_reward, graded
+from rl.critic_tokens import read_programs
 from rl.draw import in_epochs
 from rl.durable import whole_folder, write_json
 from rl.engine import is_main
@@ -29,6 +30,7 @@ from rl.learner import Learner
 from rl.loop import After, train
 from rl.losses import Term, outcome_ce
 from rl.phases import attempt
+from rl.run import CALIBRATION, CRITIC_TOKENS
 from rl.score import outcomes
 from rl.write import by_reference, from_experience
 
@@ -106,7 +108,7 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
     known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,)).values()
     distinct = [a_few(group, len(group.rollouts), config.seed) for group in known]
     calibration = calibrate(judged(_critic(learner), distinct))
-    _report(experiment, learner, calibration)
+    _report(experiment, _critic(learner), calibration, distinct)
     return FittedCritic(learner, classes, weighting, calibration, _weight(calibration, settings.trust))
 
 
@@ -176,9 +178,12 @@ def _weight(calibration: Calibration, trust: str) -> float:
     return 1.0 if trust == "full" else sum(better) / len(better)
 
 
-def _report(experiment: Experiment, learner: Learner, calibration: Calibration) -> None:
+def _report(experiment: Experiment, critic: OutcomeCritic, calibration: Calibration, held_out: Sequence[Group]) -> None:
+    """Say how far the critic can be trusted, and keep that and its values along a few programs in the run folder."""
     experiment.log.say(calibration.table())
     better = ", ".join(f"{name} {'yes' if yes else 'no'}" for name, yes in calibration.better_inside().items())
     experiment.log.say(f"better than both baselines after half of the program: {better}")
     if is_main():
-        write_json(experiment.config.folder / "calibration.json", calibration.as_dict())
+        programs = read_programs(critic, experiment.policy, held_out)
+        write_json(experiment.config.folder / CALIBRATION, calibration.as_dict())
+        write_json(experiment.config.folder / CRITIC_TOKENS, {"programs": [asdict(program) for program in programs]})

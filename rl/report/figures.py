@@ -101,6 +101,7 @@ def summary(run: RunRecord) -> dict[str, Any]:
             }
             for phase in run.phases
         ],
+        "critic": run.critic.calibration.as_dict() if run.critic and run.critic.calibration else None,
         "alarms": [asdict(alarm) for alarm in alarm_counts(run)],
         "notes": list(run.notes),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from rl.config import keys
 from rl.evaluate import Estimate
+from rl.report.critic import CRITIC_TERMS, critic_section
 from rl.report.figures import alarm_counts, figure, first_and_last
 from rl.report.markup import Markup, element, joined
 from rl.report.phases import phase_section
@@ -43,17 +44,19 @@ def page(run: RunRecord) -> str:
         element("title", f"{name} · rl-train report"),
         element("style", Markup(STYLE.read_text(encoding="utf-8"))),
     )
+    critic = critic_section(run.critic)
     body = element(
         "body",
-        _header(run, name),
+        _header(run, name, has_critic=critic is not None),
         element(
             "main",
             _result(run),
             _alarms(run),
             *(phase_section(phase) for phase in run.phases),
+            critic,
             programs_section(run.samples),
             _settings(run),
-            _glossary(run),
+            _glossary(run, CRITIC_TERMS if critic is not None else {}),
         ),
         element(
             "footer", f"Written by rl-train report on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {run.folder}."
@@ -62,8 +65,10 @@ def page(run: RunRecord) -> str:
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
-def _header(run: RunRecord, name: str) -> Markup:
+def _header(run: RunRecord, name: str, has_critic: bool) -> Markup:
     sections = [(f"phase-{phase.name}", plain_words(phase.name)) for phase in run.phases]
+    if has_critic:
+        sections.append(("critic", "critic"))
     if run.samples:
         sections.append(("programs", "programs"))
     sections += [("settings", "settings"), ("glossary", "glossary")]
@@ -237,12 +242,12 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _glossary(run: RunRecord) -> Markup:
+def _glossary(run: RunRecord, of_critic: Mapping[str, str]) -> Markup:
     """A line for each word of the page."""
     seen = {key for phase in run.phases for key in phase.metrics} - {"signal"}
     stages = {key for phase in run.phases for key in phase.seconds}
     outcomes = {name for phase in run.phases for name in phase.outcomes}
-    words = dict(TERMS)
+    words = TERMS | dict(of_critic)
     words |= {
         metric(key).label: metric(key).meaning for key in [*METRICS, *sorted(seen - METRICS.keys())] if key in seen
     }

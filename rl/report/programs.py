@@ -41,8 +41,6 @@ def _card(sample: Sample, opened: bool) -> Markup:
         element("span", sample.why, class_="why"),
     )
     facts = [f"{sample.n_passed} of {sample.n_tests} hidden tests passed"]
-    if sample.example_outcome is not None:
-        facts.append(f"example tests: {plain_words(sample.example_outcome)}")
     if sample.error_type is not None:
         facts.append(sample.error_type + (f" in line {sample.error_line}" if sample.error_line else ""))
     if sample.reason is not None:

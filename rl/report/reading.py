@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from typing import Any
 
 from envs.errors import UserError
 from rl.evaluate import Estimate, Evaluation
+from rl.report.critic_record import CriticRecord, read_critic
+from rl.report.files import read_lines, read_object
 from rl.report.samples import Sample, samples_of
 from rl.run import CONFIG, JOURNAL, MANIFEST
 
 Series = tuple[tuple[int, float], ...]
 """(round, value) by rising round; rounds count from 0."""
-NEEDED = {"phase": str, "round": int, "event": str}
-"""Keys without which a line of a file says nothing, and their types."""
 
 
 class State(StrEnum):
@@ -85,6 +84,8 @@ class RunRecord:
     """Phases in the order in which they began."""
     samples: tuple[Sample, ...]
     """A few programs of the first and the last rounds."""
+    critic: CriticRecord | None
+    """What is known of its critic; None where it has none."""
     state: State
     """How far it has come."""
     notes: tuple[str, ...]
@@ -97,8 +98,8 @@ def read_run(folder: Path) -> RunRecord:
         got = "one without config.json and metrics.jsonl" if folder.is_dir() else "no folder"
         raise UserError(f"{folder}: expected a run folder; got {got}; name one that `rl-train run` wrote")
     notes: list[str] = []
-    config, manifest = _read_object(folder / CONFIG, notes), _read_object(folder / MANIFEST, notes)
-    phases = _phases(_read_lines(folder / "metrics.jsonl", notes), _read_lines(folder / "timings.jsonl", notes), notes)
+    config, manifest = read_object(folder / CONFIG, notes), read_object(folder / MANIFEST, notes)
+    phases = _phases(read_lines(folder / "metrics.jsonl", notes), read_lines(folder / "timings.jsonl", notes), notes)
     return RunRecord(
         folder=folder,
         config=config,
@@ -106,47 +107,10 @@ def read_run(folder: Path) -> RunRecord:
         evaluations=_evaluations(folder, notes),
         phases=phases,
         samples=samples_of(folder / "experience", notes),
+        critic=read_critic(folder, notes),
         state=_state(folder, notes),
         notes=tuple(notes),
     )
-
-
-def _read_object(path: Path, notes: list[str]) -> Mapping[str, Any]:
-    """A JSON object, or an empty one and a note."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        notes.append(f"{path.name} is missing")
-        return {}
-    except (OSError, ValueError) as error:
-        notes.append(f"{path.name} cannot be read: {error}")
-        return {}
-    if not isinstance(value, dict):
-        notes.append(f"{path.name} cannot be read: expected an object")
-        return {}
-    return value
-
-
-def _read_lines(path: Path, notes: list[str], needed: Sequence[str] = ("phase", "round")) -> list[dict[str, Any]]:
-    """The records of a JSONL file that have the needed keys; other lines are counted in a note."""
-    if not path.exists():
-        notes.append(f"{path.name} is missing")
-        return []
-    records: list[dict[str, Any]] = []
-    n_unreadable = 0
-    for line in path.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict) and all(isinstance(record.get(key), NEEDED[key]) for key in needed):
-            records.append(record)
-        else:
-            n_unreadable += 1
-    if n_unreadable:
-        lines = "1 line cannot be read and is" if n_unreadable == 1 else f"{n_unreadable} lines cannot be read and are"
-        notes.append(f"{path.name}: {lines} left out")
-    return records
 
 
 def _phases(
@@ -218,10 +182,10 @@ def _with_zeros(series: Mapping[str, Series]) -> dict[str, Series]:
 def _evaluations(folder: Path, notes: list[str]) -> dict[str, Evaluation]:
     """Evaluations by name: those of results.json, otherwise every evaluation_<name>.json in the order of writing."""
     if (folder / "results.json").exists():
-        values = dict(_read_object(folder / "results.json", notes))
+        values = dict(read_object(folder / "results.json", notes))
     else:
         files = sorted(folder.glob("evaluation_*.json"), key=lambda path: path.stat().st_mtime_ns)
-        values = {file.stem.removeprefix("evaluation_"): _read_object(file, notes) for file in files}
+        values = {file.stem.removeprefix("evaluation_"): read_object(file, notes) for file in files}
     found = {}
     for name, value in values.items():
         try:
@@ -245,7 +209,7 @@ def _state(folder: Path, notes: list[str]) -> State:
     """What the journal says last; where it says that a process was at work, whether one still holds the folder."""
     if (folder / "results.json").exists():
         return State.FINISHED
-    events = _read_lines(folder / JOURNAL, notes, needed=("event",)) if (folder / JOURNAL).exists() else []
+    events = read_lines(folder / JOURNAL, notes, needed=("event",)) if (folder / JOURNAL).exists() else []
     if not events:
         return State.FINISHED if (folder / "evaluation_final.json").exists() else State.INTERRUPTED
     last = events[-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.verdict import Outcome
-from rl.experience import SCHEMA, TRAINING, Commit, commits, read_rows
+from rl.experience import TRAINING, Commit, commits, read_rows
 
 LAST_ROUNDS = 3
 """Rounds at the end from which programs are chosen; besides these only the first round is read."""
@@ -19,7 +19,7 @@ MOST_EARLY_SAMPLES = 2
 """and of the first one."""
 COLUMNS = (
     *("phase", "round", "group", "index", "problem_id", "prompt", "program", "stop"),
-    *("outcome", "n_passed", "n_tests", "error_type", "error_line", "reason", "example_outcome"),
+    *("outcome", "n_passed", "n_tests", "error_type", "error_line", "reason"),
 )
 """What is read of a row: no token ids, and nothing that holds a hidden test."""
 
@@ -50,8 +50,6 @@ class Sample:
     """Class of its exception."""
     error_line: int | None
     """Line of that exception, from 1."""
-    example_outcome: str | None
-    """How it ended under the example tests, where that was measured."""
     stop: str
     """Why the completion ended."""
     reason: str | None
@@ -72,19 +70,18 @@ def samples_of(store: Path, notes: list[str]) -> tuple[Sample, ...]:
 
 def _rows(store: Path, rounds: Sequence[Commit], notes: list[str]) -> list[dict[str, Any]]:
     """Rows of stored rounds whose programs were judged."""
-    columns = [name for name in COLUMNS if name in SCHEMA.names]
     found: list[dict[str, Any]] = []
     for commit in rounds:
         only = range(commit.round, commit.round + 1)
         try:
-            found += read_rows(store, phases=(commit.phase,), rounds=only, columns=columns)
+            found += read_rows(store, phases=(commit.phase,), rounds=only, columns=COLUMNS)
         except (OSError, ValueError) as error:
             notes.append(f"experience: round {commit.round + 1} of {commit.phase} cannot be read: {error}")
     return [row for row in found if row["outcome"] is not None]
 
 
 def chosen(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
-    """(why, row): the hardest pass, one that passes the examples only, and of each way to fail the nearest miss."""
+    """(why, row): the hardest pass, and of each way to fail the nearest miss."""
     of_group: dict[tuple[str, int, int], Counter[str]] = {}
     for row in rows:
         of_group.setdefault(_group(row), Counter())[row["outcome"]] += 1
@@ -96,13 +93,9 @@ def chosen(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, An
         why = f"passes, as {siblings[Outcome.PASSED]} of {siblings.total()} programs for this problem do"
         found.append((why, hardest))
     failing = [row for row in rows if row["outcome"] != Outcome.PASSED]
-    overfit = [row for row in failing if row.get("example_outcome") == Outcome.PASSED]
-    if overfit:
-        found.append(("passes the example tests, fails the hidden ones", min(overfit, key=_share_passed)))
     for outcome, count in Counter(row["outcome"] for row in failing).most_common():
-        others = [row for row in failing if row["outcome"] == outcome and all(row is not shown for _, shown in found)]
-        if others:
-            found.append((f"one of {count} in {len(rows)} programs that end so", max(others, key=_share_passed)))
+        ending_so = [row for row in failing if row["outcome"] == outcome]
+        found.append((f"one of {count} in {len(rows)} programs that end so", max(ending_so, key=_share_passed)))
     return found
 
 
@@ -127,7 +120,6 @@ def _sample(row: Mapping[str, Any], why: str, early: bool) -> Sample:
         n_tests=row["n_tests"],
         error_type=row["error_type"],
         error_line=row["error_line"],
-        example_outcome=row.get("example_outcome"),
         stop=row["stop"],
         reason=row["reason"],
     )

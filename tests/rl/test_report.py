@@ -75,7 +75,7 @@ def a_row(place: int, index: int, outcome: str, **facts: Any) -> dict[str, Any]:
         "phase": "reinforce", "round": place, "group": 0, "index": index, "purpose": "train", "problem_id": "add",
         "prompt": "Add two numbers.\nadd(1, 2) == 3\n", "program": f"def add(a, b):\n    return a + b + {index}\n",
         "stop": "end_of_text", "outcome": outcome, "n_passed": 4 if outcome == "passed" else 1, "n_tests": 4,
-        "error_type": None, "error_line": None, "reason": None, "example_outcome": None,
+        "error_type": None, "error_line": None, "reason": None,
     } | facts  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_programs_are_chosen_for_what_they_tell() -> None:
         a_row(1, 1, "passed"),
         a_row(1, 2, "wrong_answer", n_passed=0),
         a_row(1, 3, "wrong_answer", n_passed=3),
-        a_row(1, 4, "wrong_answer", n_passed=2, example_outcome="passed"),
+        a_row(1, 4, "wrong_answer", n_passed=2),
         a_row(1, 5, "timeout"),
         a_row(1, 0, "passed", group=1),
         a_row(1, 1, "compile_error", group=1),
@@ -190,7 +190,7 @@ def test_programs_are_chosen_for_what_they_tell() -> None:
         a_row(1, 3, "compile_error", group=1),
     ]
     found = [(row["group"], row["index"]) for _, row in chosen(rows)]
-    assert found == [(1, 0), (0, 4), (0, 3), (1, 1), (0, 5)]
+    assert found == [(1, 0), (0, 3), (1, 1), (0, 5)]
     assert chosen([]) == []
 
 
@@ -357,9 +357,9 @@ def test_a_folder_that_holds_no_run_is_the_users_mistake(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_real_run_has_a_report(tmp_path: Path) -> None:
     words = (
-        "--model.name scratch:nano --data.dev_size 4 --data.test_size 4 --graders.workers 2 --warm_start.rounds 2 "
-        "--warm_start.problems_per_round 2 --reinforce.rounds 2 --reinforce.problems_per_round 2 --sampling.n 2 "
-        "--sampling.max_new_tokens 8 --evaluation.n 1 --evaluation.ks [1]"
+        "--recipe grpo --model.name scratch:nano --data.dev_size 4 --data.test_size 4 --warm_start.rounds 2 "
+        "--graders.workers 2 --warm_start.problems_per_round 2 --reinforce.rounds 2 --reinforce.problems_per_round 2 "
+        "--sampling.n 2 --sampling.max_new_tokens 8 --evaluation.n 1 --evaluation.ks [1]"
     ).split()
     command = [sys.executable, "-m", "rl.cli", "run", "rl/configs/quickstart.toml", "--folder", str(tmp_path / "run")]
     subprocess.run([*command, *words], check=True, capture_output=True, timeout=300)
