@@ -255,11 +255,6 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
 def _contradictions(config: RunConfig, plan: Plan, lengths: Lengths, positions: int | None) -> list[str]:
     """Why the run cannot work, a line each."""
     found = []
-    if positions is not None and lengths.prompt + lengths.completion > positions:
-        found.append(
-            f"sampling.max_new_tokens: the prompt of {lengths.longest}, {lengths.prompt} tokens, and "
-            f"{lengths.completion} new ones exceed the model's {positions} positions"
-        )
     for phase in plan.phases:
         if phase.n is None and positions is not None and lengths.labelled > positions:
             found.append(

@@ -184,19 +184,21 @@ def test_the_plan_is_what_the_run_does_and_unused_keys_are_not_read(
     assert unread - set(UNUSED_KEYS.get(recipe, {})) <= {"reinforce.correction_cap", "reinforce.kl_estimator"}
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--sampling.max_new_tokens", "1020"), "sampling.max_new_tokens: the prompt of t"),
-        (("--folder", "taken"), "folder: taken holds a run already"),
-    ],
-)
-def test_what_cannot_work_is_exit_code_2(capsys: Said, problems: Path, words: tuple[str, ...], said: str) -> None:
+def test_prompts_that_do_not_fit_are_exit_code_2(capsys: Said, problems: Path) -> None:
+    words = [*SMALL, "--data.path", str(problems), "--sampling.max_new_tokens", "1020"]
+    Path("c.toml").write_text("")
+    assert main(["run", "c.toml", "--dry-run", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("rl-train: sampling.max_new_tokens: no prompt of files/train fits: the shortest has ")
+    assert err.count("\n") == 1
+
+
+def test_a_folder_that_is_taken_is_exit_code_2(capsys: Said, problems: Path) -> None:
     Path("taken").mkdir()
     Path("taken/config.json").write_text("{}")
-    code, report, err = dry(capsys, problems, *words)
+    code, report, err = dry(capsys, problems, "--folder", "taken")
     assert code == 2
-    assert err.startswith(f"rl-train: {said}")
+    assert err.startswith("rl-train: folder: taken holds a run already")
     assert err.count("\n") == 1
     assert report["contradictions"][0] in err
     assert report["seconds"] == []
