@@ -5,6 +5,7 @@ Axes: B rows, T tokens of a batch; N learned tokens of a micro-batch; V vocabula
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from envs.errors import UserError
 from rl.batch import Batch
 from rl.engine import gather, is_main, make_accelerator
 from rl.layout import NO_LIMIT, Layout, plain_layout, shared_prompt_layout, split_rows
@@ -103,13 +105,24 @@ class Learner:
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
-        """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm."""
+        """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm.
+
+        Raises UserError, on all ranks and before the weights change, where one of these numbers is not finite.
+        """
         losses = self.backward(batch, objective, temperature)
         grad_norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
+        metrics = {f"loss/{name}": loss for name, loss in losses.items()} | {"grad_norm": float(grad_norm)}
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"learner: {name} is {value} at optimizer step {self.n_steps + 1}; expected a finite number; the "
+                    f"step was not made: start again with a lower learning rate, a longer learner.warmup_steps or a "
+                    f"lower learner.max_grad_norm"
+                )
         self.optimizer.step()
         self.schedule.step()
         self.n_steps += 1
-        return {f"loss/{name}": loss for name, loss in losses.items()} | {"grad_norm": float(grad_norm)}
+        return metrics
 
     def backward(self, batch: Batch, objective: tuple[Term, ...], temperature: float) -> dict[str, float]:
         """Leave the gradient of the objective over the whole batch in the parameters; returns the loss of each term.

@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from envs.errors import UserError
 from envs.rewards import binary
 from envs.rollout import Group
 from envs.verdict import Outcome
@@ -130,6 +131,22 @@ def test_a_missing_column_is_named(model: PreTrainedModel) -> None:
     lacking = replace(batch, columns={})
     with pytest.raises(ValueError, match="policy_gradient needs column advantages"):
         policy_learner(copy.deepcopy(model), learning_rate=1e-3).step(lacking, (policy_gradient(),))
+
+
+@pytest.mark.parametrize(
+    ("advantage", "said"), [(torch.inf, r"loss/policy_gradient is -?(inf|nan)"), (1e30, r"grad_norm is (inf|nan)")]
+)
+def test_a_step_that_is_not_finite_is_not_made(model: PreTrainedModel, advantage: float, said: str) -> None:
+    model = copy.deepcopy(model)
+    learner = policy_learner(model, learning_rate=1e-3)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    batch = collate(GROUPS)
+    batch = batch.with_advantages(torch.full((len(batch), 1), advantage))
+    with pytest.raises(UserError, match=f"learner: {said} at optimizer step 1; expected a finite number"):
+        learner.step(batch, (policy_gradient(),))
+    assert learner.n_steps == 0
+    assert all(map(torch.equal, before, model.parameters()))
+    assert learner.step(credited(GROUPS), (policy_gradient(),))["grad_norm"] > 0
 
 
 def test_two_terms_of_one_name_are_refused(model: PreTrainedModel) -> None:
