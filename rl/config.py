@@ -12,20 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
+from rl.config_sections import CheckpointsSection, GradersSection, Section
 
 CONFIGS = Path(__file__).parent / "configs"
 """Experiments that come with the package."""
-
-
-class Section(BaseModel):
-    """Base of every section: no unknown keys, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -56,15 +51,6 @@ class DataSection(Section):
     """Problems of `dev` that are used."""
     test_size: int = Field(default=300, ge=1)
     """Problems of `test` that are used."""
-
-
-class GradersSection(Section):
-    """The processes that run programs."""
-
-    workers: int | None = Field(default=None, ge=1)
-    """Worker processes; by default one per core."""
-    min_isolation: Literal["L1", "L2", "L3"] = "L2"
-    """Weakest jail that is accepted; L1 has no kernel protection and is only for programs you trust."""
 
 
 class SamplingSection(Section):
@@ -245,15 +231,6 @@ class EvaluationSection(Section):
     """Sampling temperature; 0 is greedy."""
     ks: tuple[int, ...] = (1, 4)
     """k of each pass@k; none may exceed n."""
-
-
-class CheckpointsSection(Section):
-    """What a run that was killed goes on from."""
-
-    every: int = Field(default=10, ge=1)
-    """Rounds between two checkpoints; what lies after the last one is done again, but for stored rounds."""
-    keep: int = Field(default=2, ge=1)
-    """Checkpoints that stay while a phase runs."""
 
 
 class RunConfig(Section):
