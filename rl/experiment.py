@@ -29,6 +29,7 @@ from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
+from rl.start_checks import check_start
 from rl.write import Write, by_policy
 
 SEEDS_APART = 1_000_000
@@ -155,7 +156,7 @@ class Experiment:
 
 @contextmanager
 def open_experiment(config: RunConfig, console: Console, resume: bool = False) -> Iterator[Experiment]:
-    """Load problems and model, start the graders and the run folder; closes everything, whatever happens."""
+    """Load problems and model, start and check the graders, open the run folder; closes all of it, whatever happens."""
     data = config.data
     splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
     labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)
@@ -169,11 +170,14 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     with ExitStack() as stack:
         workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
         grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))
+        said = together(lambda: check_start(grader.grade, splits[data.train], splits[data.labelled]))
         facts = {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()}
         opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)
         together(lambda: stack.enter_context(opening) if is_main() else None)
         problems = (problem for split in splits.values() for problem in split)
         log = stack.enter_context(Log(config.folder, console) if is_main() else silent_log())
+        for line in said:
+            log.say(line)
         fit = {name: _fitting(config, policy, name, splits[name], log) for name in (data.train, data.dev, data.test)}
         yield Experiment(
             config=config,
