@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from envs.errors import UserError
 from envs.grading import GradeRequest
 from envs.problem import Problem
 from envs.rollout import Group
@@ -24,6 +25,8 @@ Draw = Callable[[int], Sequence[Problem]]
 """Number of a draw -> the problems of all ranks."""
 Gather = Callable[[int], list[Group]]
 """Number of a round -> this rank's Groups with their verdicts. Rounds are asked for in order."""
+Check = Callable[[Sequence[Group]], None]
+"""This rank's Groups with their verdicts -> None; raises on every rank where they may not be used."""
 
 
 class Record(Protocol):
@@ -116,10 +119,11 @@ class Rounds:
         rounds: int,
         ahead: int = 0,
         record: Record | None = None,
+        check: Check = lambda groups: None,
         watch: Stopwatch | None = None,
     ) -> None:
-        """`rounds` is how many there will be; `record` keeps them, where there is one."""
-        self.draw, self.write, self.grade = draw, write, grade
+        """`rounds` is how many there will be; `record` keeps those that `check` lets pass, where there is one."""
+        self.draw, self.write, self.grade, self.check = draw, write, grade, check
         self.rounds, self.ahead = rounds, ahead
         self.record = record or NoRecord()
         self.watch = watch or Stopwatch()
@@ -136,6 +140,7 @@ class Rounds:
         submitted = self.begun.pop(number)
         with self.watch("wait_s"):
             groups = together(lambda: [item.graded() for item in submitted])
+        self.check(groups)
         with self.watch("store_s"):
             self.record.add(number, groups)
         return groups
@@ -153,6 +158,25 @@ class Rounds:
 
     def _begin(self, number: int) -> list[_Submitted]:
         return [_submit(group, self.grade) for group in self.write(share(self.draw(number)), number)]
+
+
+def refuse_unjudged(limit: float, folder: Path) -> Check:
+    """Raises UserError where the sandbox could not judge more than a share `limit` of the programs of all ranks.
+
+    A limit of 0 never raises. `folder` is that of the run, which can go on once the machine is mended.
+    """
+
+    def check(groups: Sequence[Group]) -> None:
+        verdicts = gather([_reason(verdict) for group in groups for verdict in group.verdicts if verdict is not None])
+        reasons = [reason for reason in verdicts if reason]
+        if limit and len(reasons) > limit * len(verdicts):
+            raise UserError(
+                f"graders: {len(reasons)} of {len(verdicts)} programs could not be judged ({reasons[0]}); expected a "
+                f"share of at most alarms.stop_sandbox_errors = {limit:g}; these programs were not kept: see "
+                f"`rl-train doctor`, then `rl-train run {folder}` writes them again and goes on"
+            )
+
+    return check
 
 
 def rounds_with_signal(draws: Gather, wanted: int, max_draws: int) -> Gather:
@@ -186,6 +210,11 @@ def has_signal(group: Group) -> bool:
 def is_written(group: Group) -> bool:
     """Whether the policy has no part in a group: others wrote all of it."""
     return all(rollout.author != "policy" for rollout in group.rollouts)
+
+
+def _reason(verdict: Verdict) -> str:
+    """Why a program could not be judged; empty where it was."""
+    return (verdict.reason or "no reason is known") if verdict.outcome is Outcome.SANDBOX_ERROR else ""
 
 
 def _submit(group: Group, grade: Grade | None) -> _Submitted:

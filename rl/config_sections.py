@@ -29,3 +29,24 @@ class CheckpointsSection(Section):
     """Rounds between two checkpoints; what lies after the last one is done again, but for stored rounds."""
     keep: int = Field(default=2, ge=1)
     """Checkpoints that stay while a phase runs."""
+
+
+class AlarmsSection(Section):
+    """What a run watches itself for; 0 switches a key off. All of them warn, but for stop_sandbox_errors."""
+
+    equal_rewards: int = Field(default=10, ge=0)
+    """Rounds running in which all programs of every problem got one reward: nothing can be learned from them."""
+    sandbox_errors: float = Field(default=0.02, ge=0, lt=1)
+    """Largest share of programs that the sandbox could not judge, over 3 rounds."""
+    stop_sandbox_errors: float = Field(default=0.5, ge=0, lt=1)
+    """A round or evaluation with a larger share of them stops the run; it is not kept, and a resumed run repeats it."""
+    truncated: float = Field(default=0.5, ge=0, lt=1)
+    """Largest share of completions cut at the length limit, over 3 rounds."""
+    duplicates: float = Field(default=0.9, ge=0, lt=1)
+    """Largest share of programs that equal another of their problem, over 3 rounds."""
+    overfit: float = Field(default=0.3, ge=0, lt=1)
+    """Largest share of programs that pass the example tests and fail the hidden ones, over 3 measured rounds."""
+    reward_rise: float = Field(default=0.1, ge=0)
+    """Rise of the mean reward that the dev pass rate must follow, over windows of 3 evaluations (rl/alarms.py)."""
+    examples_every: int = Field(default=5, ge=0)
+    """Rounds of reinforcement between two in which programs also run by their example tests, for `overfit`."""

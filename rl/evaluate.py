@@ -12,7 +12,7 @@ from envs.passk import pass_at_k
 from envs.problem import Problem
 from envs.rollout import Group
 from envs.verdict import Outcome
-from rl.collect import Grade, collect
+from rl.collect import Check, Grade, collect
 from rl.engine import gather, share, together
 from rl.write import Write
 
@@ -50,12 +50,19 @@ class Evaluation:
         return self.pass_at[1].mean
 
 
-def evaluate(problems: Sequence[Problem], write: Write, grade: Grade, ks: Sequence[int] = (1,)) -> Evaluation:
+def evaluate(
+    problems: Sequence[Problem],
+    write: Write,
+    grade: Grade,
+    ks: Sequence[int] = (1,),
+    check: Check = lambda groups: None,
+) -> Evaluation:
     """Write and grade programs for each problem by its hidden tests; `write` must give at least max(ks) per problem.
 
-    Ranks share the problems, and all of them get the whole result.
+    Ranks share the problems, and all of them get the whole result. `check` may refuse the graded programs.
     """
     groups = together(lambda: list(collect(share(problems), write, grade)))
+    check(groups)
     return evaluation_of(gather([outcomes_of(group) for group in groups]), ks)
 
 

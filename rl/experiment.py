@@ -17,8 +17,9 @@ from envs.grading import Grader
 from envs.problem import Problem
 from envs.problem_sets import load_problems
 from envs.prompts import plain
+from rl.alarms import Thresholds
 from rl.checkpoint import Checkpoints, Part, RandomNumbers
-from rl.collect import Draw, Rounds
+from rl.collect import Check, Draw, Rounds, refuse_unjudged
 from rl.config import RunConfig
 from rl.decode import DEDENT, StopStrings
 from rl.durable import whole_folder, write_json
@@ -81,6 +82,7 @@ class Experiment:
             rounds=rounds,
             ahead=ahead,
             record=PhaseRecord(self.store, phase),
+            check=self._check(),
             watch=self.log.watch,
         )
 
@@ -121,14 +123,16 @@ class Experiment:
 
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
-        return evaluate(self.dev, self._evaluation_write(n=1, seed_offset=1), self.grader.submit).pass_at_1
+        write = self._evaluation_write(n=1, seed_offset=1)
+        return evaluate(self.dev, write, self.grader.submit, check=self._check()).pass_at_1
 
     def measure(self, name: str) -> Evaluation:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
         settings = self.config.evaluation
         record = PhaseRecord(self.store, f"evaluation_{name}", EVALUATION)
         write = self._evaluation_write(settings.n, seed_offset=2)
-        groups = Rounds(lambda _: self.test, write, self.grader.submit, rounds=1, record=record)(0)
+        rounds = Rounds(lambda _: self.test, write, self.grader.submit, rounds=1, record=record, check=self._check())
+        groups = rounds(0)
         result = evaluation_of(gather([outcomes_of(group) for group in groups]), settings.ks)
         if is_main():
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
@@ -141,6 +145,10 @@ class Experiment:
         if is_main():
             with whole_folder(self.config.folder / "checkpoints" / name) as folder:
                 self.policy.save(folder)
+
+    def _check(self) -> Check:
+        """Stops the run where the sandbox judged too few programs."""
+        return refuse_unjudged(self.config.alarms.stop_sandbox_errors, self.config.folder)
 
     def _evaluation_write(self, n: int, seed_offset: int) -> Write:
         return by_policy(
@@ -175,7 +183,7 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
         opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)
         together(lambda: stack.enter_context(opening) if is_main() else None)
         problems = (problem for split in splits.values() for problem in split)
-        log = stack.enter_context(Log(config.folder, console) if is_main() else silent_log())
+        log = stack.enter_context(_log(config, console) if is_main() else silent_log())
         for line in said:
             log.say(line)
         fit = {name: _fitting(config, policy, name, splits[name], log) for name in (data.train, data.dev, data.test)}
@@ -212,6 +220,12 @@ def _fitting(
             f"tokens exceed the model's {positions} positions"
         )
     return kept
+
+
+def _log(config: RunConfig, console: Console) -> Log:
+    """The log of the rank that writes."""
+    thresholds = Thresholds(**config.alarms.model_dump(include=set(Thresholds.__dataclass_fields__)))
+    return Log(config.folder, console, thresholds=thresholds)
 
 
 def _seed_everything(seed: int) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from envs.rollout import Group, StopReason
 from envs.verdict import Outcome
+from rl.alarms import Alarms, Thresholds
 from rl.collect import has_signal
 from rl.durable import lines_of, write_text
 from rl.engine import gather
@@ -39,7 +40,7 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
     completion length; truncated: share of completions cut at the length limit; duplicates: share of programs that an
     earlier one of their group equals; outcomes: programs by outcome.
     """
-    facts = gather([_Facts.of(group) for group in _sampled(groups)])
+    facts = gather([_Facts.of(group) for group in sampled(groups)])
     outcomes = [outcome for fact in facts for outcome in fact.outcomes]
     lengths = [length for fact in facts for length in fact.lengths]
     shares: dict[str, Any] = {"rollouts": len(lengths), "tokens": _mean(lengths)}
@@ -54,7 +55,7 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
     return shares
 
 
-def _sampled(groups: Sequence[Group]) -> list[Group]:
+def sampled(groups: Sequence[Group]) -> list[Group]:
     """The groups without what the policy did not draw at random; as they are where it drew nothing."""
     kept = []
     for group in groups:
@@ -92,9 +93,20 @@ class _Facts:
 class Log:
     """Writes a run's metrics and shows them; use as a context manager."""
 
-    def __init__(self, folder: Path | None, console: Console) -> None:
-        """Add to the two files of `folder`; without one, only show."""
+    def __init__(
+        self,
+        folder: Path | None,
+        console: Console,
+        *,
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """Add to the two files of `folder`; without one, only show.
+
+        Alarms are raised by `thresholds`.
+        """
         self.console = console
+        self._thresholds = thresholds
+        self._alarms = thresholds and Alarms(thresholds)
         self._metrics = folder and folder / "metrics.jsonl"
         self._timings = folder and folder / "timings.jsonl"
         self.watch = Stopwatch()
@@ -126,10 +138,14 @@ class Log:
         for path in (self._metrics, self._timings):
             if path is not None:
                 _cut(path, phase, first)
+        if self._metrics is not None and self._thresholds is not None:
+            self._alarms = Alarms(self._thresholds)
+            for line in lines_of(self._metrics):
+                self._alarms.observe(json.loads(line))
 
     def round(self, number: int, metrics: Mapping[str, Any]) -> None:
-        """Record the metrics of a round."""
-        _append(self._metrics, {"phase": self._phase, "round": number} | dict(metrics))
+        """Record the metrics of a round, and raise the alarms that they call for."""
+        self._note({"phase": self._phase, "round": number} | dict(metrics))
         loss = sum(value for name, value in metrics.items() if name.startswith("loss/"))
         row = (
             self._phase,
@@ -144,16 +160,17 @@ class Log:
         self._rows.append(row)
 
     def evaluation(self, number: int, pass_rate: float) -> None:
-        """Record a pass rate on the development problems after a round."""
-        _append(self._metrics, {"phase": self._phase, "round": number, "dev_pass_rate": pass_rate})
+        """Record a pass rate on the development problems after a round, and raise the alarms that it calls for."""
         if self._rows:
             self._rows[-1] = (*self._rows[-1][:-1], _percent(pass_rate))
         if self._live is None:
             self.say(f"{self._phase:<11} round {number + 1:>4}  dev pass@1 {_percent(pass_rate)}")
+        self._note({"phase": self._phase, "round": number, "dev_pass_rate": pass_rate})
 
     def seconds(self, number: int, seconds: Mapping[str, float]) -> None:
         """Record where the seconds of a round went, apart from its metrics: they differ from run to run."""
-        _append(self._timings, {"phase": self._phase, "round": number} | dict(seconds))
+        record = {"phase": self._phase, "round": number} | dict(seconds)
+        _append(self._timings, record)
         if not self._rows:
             return
         spent = [sum(seconds.get(name, 0.0) for name in names) for names in (COLLECTING, LEARNING)]
@@ -165,6 +182,13 @@ class Log:
                 f"{row[0]:<11} round {row[1]:>4}  pass {row[2]:>6}  signal {row[3]:>6}  tokens {row[4]:>4}  "
                 f"loss {row[5]:>8}  seconds {row[6]}"
             )
+
+    def _note(self, record: Mapping[str, Any]) -> None:
+        """Write a line of metrics, then a line for each alarm that it raises."""
+        _append(self._metrics, record)
+        for alarm in self._alarms.observe(record) if self._alarms else ():
+            _append(self._metrics, alarm.line())
+            self.say(f"alarm in {alarm.phase}, round {alarm.round + 1}: {alarm.message}")
 
     def _table(self) -> Table:
         table = Table("phase", title="rl-train", expand=False)

@@ -14,16 +14,13 @@ from envs.errors import UserError
 from envs.problem import Problem
 from envs.prompts import plain
 from envs.rewards import REWARDS
-from envs.rollout import Group
-from envs.verdict import Verdict
-from rl.batch import Batch, Credit
+from rl.batch import Credit
 from rl.checkpoint import Best, Part
 from rl.collect import Draw, Gather, Rounds, rounds_with_signal
 from rl.config import RunConfig
 from rl.config_checks import has_ratios
-from rl.credit import imitate, overlong_penalty, rewards_of_rows
+from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
-from rl.engine import gather as gather_over_ranks
 from rl.experience import groups_by_problem
 from rl.experiment import Experiment
 from rl.learner import Learner
@@ -40,6 +37,7 @@ from rl.losses import (
     kl_to_reference,
     policy_gradient,
 )
+from rl.round_metrics import by_example_tests, rewards_seen
 from rl.score import Score, proximal_log_probs, reference_log_probs, scores
 from rl.write import Write, by_reference, from_experience
 
@@ -112,7 +110,8 @@ def reinforce(
         gather = rounds_with_signal(rounds, settings.problems_per_round, settings.max_draws)
     best = Best(lambda: experiment.save("best"))
     held: dict[str, Part] = {"learner": learner, "rounds": rounds, "best": best, **(parts or {})}
-    after = [mean_reward(REWARDS[settings.reward]), *after]
+    examples = by_example_tests(experiment.grader.submit, config.alarms.examples_every)
+    after = [rewards_seen(REWARDS[settings.reward]), examples, *after]
     if curriculum is not None:
         held["curriculum"] = curriculum
         after.append(lambda number, groups, batch: curriculum.observe(groups))
@@ -198,17 +197,6 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
         evaluate_every=settings.evaluate_every,
     )
     return set(groups)
-
-
-def mean_reward(reward: Callable[[Verdict], float]) -> After:
-    """The mean reward of a round's programs, of all ranks; those that could not be judged are left out."""
-
-    def observe(number: int, groups: Sequence[Group], batch: Batch) -> Mapping[str, float]:
-        known = [value for value in rewards_of_rows(groups, reward).flatten().tolist() if value == value]
-        everywhere = gather_over_ranks(known)
-        return {"reward": sum(everywhere) / len(everywhere)} if everywhere else {}
-
-    return observe
 
 
 def imitation_objective() -> tuple[Term, ...]:

@@ -21,7 +21,7 @@ CONFIG, MANIFEST, JOURNAL = "config.json", "manifest.json", "journal.jsonl"
 CALIBRATION, CRITIC_TOKENS = "calibration.json", "critic_tokens.json"
 """How far a critic can be trusted, and its values along a few programs; only in runs that have one."""
 RECORDED_VERSIONS = ("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
-MAY_CHANGE = ("folder", "graders", "checkpoints", "log")
+MAY_CHANGE = ("folder", "graders", "checkpoints", "alarms", "log")
 """Sections that a run may go on with when they differ: they do not decide what is learned."""
 
 

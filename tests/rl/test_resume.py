@@ -93,6 +93,52 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path:
     assert [event["event"] for event in journal(folder)] == ["started", "stopped", "resumed", "finished"]
 
 
+UNJUDGED = """
+import sys
+from concurrent.futures import Future
+from envs.verdict import Outcome, Verdict
+from rl.cli import main
+from rl.collect import Rounds
+from rl.selftest.resume import command
+
+begin = Rounds._begin
+
+def breaking(self, number):
+    if getattr(self.record, "phase", "") == "reinforce" and number == 7:
+        self.grade = broken.__get__(self)
+    return begin(self, number)
+
+def broken(self, request):
+    future = Future()
+    future.set_result(Verdict(Outcome.SANDBOX_ERROR, 0, len(request.tests), reason="no processes are left"))
+    return future
+
+Rounds._begin = breaking
+sys.exit(main(command(sys.argv[1], sys.argv[2:])[3:]))
+"""
+"""The small run on a machine whose sandbox stops working."""
+GRPO = ("--recipe", "grpo")
+
+
+@pytest.mark.slow
+def test_a_sandbox_that_breaks_stops_the_run_before_anything_is_learned_from_it(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = subprocess.run([sys.executable, "-c", UNJUDGED, str(folder), *GRPO], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "32 of 32 programs could not be judged (no processes are left)" in done.stderr
+    assert done.stderr.endswith(f"then `rl-train run {folder}` writes them again and goes on\n")
+    assert done.stderr.count("\n") == 1
+    assert '"sandbox_error"' not in (folder / "metrics.jsonl").read_text()
+    finish(folder, GRPO)
+    finish(tmp_path / "unharmed", GRPO)
+    assert differing_files(tmp_path / "unharmed", folder) == []
+
+
+@pytest.mark.slow
+def test_the_small_run_raises_alarms(unharmed: Path) -> None:
+    assert '"alarm"' in (unharmed / "metrics.jsonl").read_text()  # or they would not be tested here
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [PPO, REDRAWN, CODERL], ids=["value head", "redrawn rounds", "critic"])
 def test_co_learners_and_curricula_are_part_of_a_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
