@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
-from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, Section
+from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
 
 CONFIGS = Path(__file__).parent / "configs"
 """Experiments that come with the package."""
@@ -255,6 +255,7 @@ class RunConfig(Section):
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()
     alarms: AlarmsSection = AlarmsSection()
+    log: LogSection = LogSection()
 
 
 @dataclass(frozen=True, slots=True)

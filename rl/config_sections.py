@@ -50,3 +50,12 @@ class AlarmsSection(Section):
     """Rise of the mean reward that the dev pass rate must follow, over windows of 3 evaluations (rl/alarms.py)."""
     examples_every: int = Field(default=5, ge=0)
     """Rounds of reinforcement between two in which programs also run by their example tests, for `overfit`."""
+
+
+class LogSection(Section):
+    """Where numbers go besides the run folder."""
+
+    to: tuple[Literal["trackio", "tensorboard", "wandb"], ...] = ()
+    """Trackers that get every number too; all write to this machine, wandb with WANDB_MODE=online to its server."""
+    project: str = "rl-train"
+    """Name under which trackio and wandb file the run."""

@@ -30,6 +30,7 @@ from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
+from rl.sinks import SINKS, refuse_missing
 from rl.start_checks import check_start
 from rl.write import Write, by_policy
 
@@ -166,6 +167,7 @@ class Experiment:
 def open_experiment(config: RunConfig, console: Console, resume: bool = False) -> Iterator[Experiment]:
     """Load problems and model, start and check the graders, open the run folder; closes all of it, whatever happens."""
     data = config.data
+    refuse_missing(config.log.to)
     splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
     labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)
     if not labelled and config.warm_start.rounds:
@@ -225,7 +227,9 @@ def _fitting(
 def _log(config: RunConfig, console: Console) -> Log:
     """The log of the rank that writes."""
     thresholds = Thresholds(**config.alarms.model_dump(include=set(Thresholds.__dataclass_fields__)))
-    return Log(config.folder, console, thresholds=thresholds)
+    about = config.model_dump(mode="json")
+    sinks = [SINKS[name](config.log.project, config.folder, about) for name in config.log.to]
+    return Log(config.folder, console, thresholds=thresholds, sinks=sinks)
 
 
 def _seed_everything(seed: int) -> None:

@@ -20,6 +20,7 @@ from rl.alarms import Alarms, Thresholds
 from rl.collect import has_signal
 from rl.durable import lines_of, write_text
 from rl.engine import gather
+from rl.sinks import Sink, Sinks
 from rl.stopwatch import Stopwatch
 
 SHOWN_ROWS = 18
@@ -99,14 +100,16 @@ class Log:
         console: Console,
         *,
         thresholds: Thresholds | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         """Add to the two files of `folder`; without one, only show.
 
-        Alarms are raised by `thresholds`.
+        Alarms are raised by `thresholds`; `sinks` get every number too.
         """
         self.console = console
         self._thresholds = thresholds
         self._alarms = thresholds and Alarms(thresholds)
+        self._sinks = Sinks(sinks, self.say)
         self._metrics = folder and folder / "metrics.jsonl"
         self._timings = folder and folder / "timings.jsonl"
         self.watch = Stopwatch()
@@ -124,6 +127,7 @@ class Log:
     ) -> None:
         if self._live:
             self._live.stop()
+        self._sinks.close()
 
     def phase(self, name: str) -> None:
         """Name what the following rounds belong to."""
@@ -171,6 +175,7 @@ class Log:
         """Record where the seconds of a round went, apart from its metrics: they differ from run to run."""
         record = {"phase": self._phase, "round": number} | dict(seconds)
         _append(self._timings, record)
+        self._sinks.write(record)
         if not self._rows:
             return
         spent = [sum(seconds.get(name, 0.0) for name in names) for names in (COLLECTING, LEARNING)]
@@ -186,6 +191,7 @@ class Log:
     def _note(self, record: Mapping[str, Any]) -> None:
         """Write a line of metrics, then a line for each alarm that it raises."""
         _append(self._metrics, record)
+        self._sinks.write(record)
         for alarm in self._alarms.observe(record) if self._alarms else ():
             _append(self._metrics, alarm.line())
             self.say(f"alarm in {alarm.phase}, round {alarm.round + 1}: {alarm.message}")

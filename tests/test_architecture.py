@@ -14,13 +14,19 @@ PACKAGES = ("envs", "critics", "rl")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 
-HEAVY = ("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow")
+HEAVY = (
+    *("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow"),
+    *("trackio", "tensorboardX", "wandb"),
+)
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
     "peft": {"rl/models.py"},
+    "trackio": {"rl/sinks.py"},
+    "tensorboardX": {"rl/sinks.py"},
+    "wandb": {"rl/sinks.py"},
 }
 """Files that may import a heavy library; torch may be imported anywhere in critics and rl."""
 PURE = ("rl/credit.py", "rl/losses.py", "critics/values.py", "critics/calibration.py")
