@@ -17,7 +17,7 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 HEAVY = ("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow")
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
-    "transformers": {"rl/models.py", "rl/decode.py", "critics/model.py"},
+    "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
     "peft": {"rl/models.py"},
