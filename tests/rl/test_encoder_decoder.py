@@ -150,6 +150,25 @@ def test_a_stop_string_ends_a_row(policy: Policy) -> None:
     assert all(policy.decode([40]) in policy.decode(completion.ids[-1:]) for completion in ends)
 
 
+@pytest.mark.parametrize("cuts", [(0, 3, 7), (5, 0, 1), (2, 2, 2)])
+def test_a_completion_is_continued_as_if_it_had_never_been_cut(model: PreTrainedModel, cuts: tuple[int, ...]) -> None:
+    whole = [group[0] for group in sampled(model, 0)]
+    written = [completion.ids[:cut] for completion, cut in zip(whole, cuts, strict=True)]
+
+    def rest() -> list[list[Completion]]:
+        return sample(
+            model, PROMPTS, [[0]] * 3, temperature=0, max_new_tokens=24, end_id=END, written_P=written
+        )  # fmt: skip
+
+    if len(set(cuts)) > 1 and isinstance(model, BartForConditionalGeneration):
+        with pytest.raises(UserError, match="by relative positions only; bart is an encoder-decoder with absolute"):
+            rest()
+        return
+    for completion, cut, (added,) in zip(whole, cuts, rest(), strict=True):
+        assert added.ids == completion.ids[cut:]
+        assert added.log_probs == pytest.approx(completion.log_probs[cut:], abs=1e-5)
+
+
 def test_prompt_and_completion_have_positions_apart() -> None:
     model = a_model("bart, absolute positions")
     long = [list(range(6, 46))]
