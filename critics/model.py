@@ -201,7 +201,7 @@ def build_critic(
     settings: CriticSettings | None = None,
     seed: int = 0,
 ) -> OutcomeCritic:
-    """A critic that is not fitted yet, on a copy of a policy's decoder, `scratch:<size>`, a folder or a hub name.
+    """A critic that is not fitted yet, on a copy of a policy without its head, `scratch:<size>`, a folder or hub name.
 
     `tokenizer` is the policy's: a critic reads the ids that the policy wrote. Raises UserError for a backbone that
     cannot be read, and for one with another tokenizer.
@@ -209,7 +209,7 @@ def build_critic(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if not isinstance(backbone, str):
-            model = _copy_of_decoder(backbone)
+            model = _copy_without_head(backbone)
         elif backbone.startswith("scratch:"):
             model = _scratch(backbone.removeprefix("scratch:"), tokenizer)
         else:
@@ -255,13 +255,15 @@ def _start_id(config: PreTrainedConfig) -> int:
     return int(config.pad_token_id if start_id is None else start_id)
 
 
-def _copy_of_decoder(model: PreTrainedModel) -> PreTrainedModel:
-    """The decoder of a causal language model, adapters merged, with weights of its own."""
+def _copy_without_head(model: PreTrainedModel) -> PreTrainedModel:
+    """What gives the states of a language model, adapters merged, with weights of its own."""
     if hasattr(model, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
-    decoder = model.get_decoder()
-    backbone = AutoModel.from_config(_without_dropout(decoder.config), dtype=torch.float32)
-    backbone.load_state_dict(decoder.state_dict())
+    # T5 has no base model within it, only the same names.
+    body = model.base_model if model.config.is_encoder_decoder else model.get_decoder()
+    backbone = AutoModel.from_config(_without_dropout(body.config), dtype=torch.float32)
+    weights = body.state_dict()
+    backbone.load_state_dict({name: weights[name] for name in backbone.state_dict()})
     return backbone
 
 

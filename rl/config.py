@@ -27,7 +27,7 @@ class ModelSection(Section):
     """The policy."""
 
     name: str = "scratch:tiny"
-    """`scratch:nano|tiny|small` builds a model here; otherwise a local folder or a hub name of transformers."""
+    """`scratch:nano|tiny|small|nano-t5|tiny-t5` builds a model here; else a folder or hub name of transformers."""
     lora_rank: int = Field(default=0, ge=0)
     """Above 0: train adapters of this rank on all linear layers instead of the weights (needs peft)."""
 

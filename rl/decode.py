@@ -1,12 +1,12 @@
-"""Sample completions from any causal language model of transformers, with the prompt run once per group.
+"""Sample completions from any language model of transformers, with the prompt run once per group.
 
-The keys and values of a prompt are computed once and copied to the rows that continue it; a row that has ended leaves
-the batch, and the last open row takes its place. Each row draws from its own stream of random numbers, so what it
-samples does not depend on which rows share its batch, up to the rounding of the model's arithmetic. Sampling is from
-the whole distribution: a truncated one (top-p, top-k) has no honest ratio to the learner's.
+A row that has ended leaves the batch, and the last open row takes its place. Each row draws from its own stream of
+random numbers, so what it samples does not depend on which rows share its batch, up to the rounding of the model's
+arithmetic. Sampling is from the whole distribution: a truncated one (top-p, top-k) has no honest ratio to the
+learner's.
 
-Axes: P prompts, G samples of a prompt, R rows (all samples), B rows that are still open, S places of the cache, T new
-tokens, V vocabulary, A states of a stop automaton.
+Axes: P prompts, G samples of a prompt, R rows (all samples), B rows that are still open, T new tokens, V vocabulary,
+A states of a stop automaton.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from transformers import Cache, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers import PreTrainedTokenizerBase
 
 from envs.errors import UserError
 from envs.rollout import StopReason
+from rl.incremental import check, moved, open_rows
+from rl.models import LanguageModel
 
-CACHE_BLOCK = 256
-"""Places by which the buffers of keys and values grow: each growth copies them, which one step in 256 can bear."""
 DEDENT = tuple("\n" + first for first in string.printable if not first.isspace() and first not in "#)]}")
 """Stop strings that end a completion at its first line, after line one, that begins in column 0 with neither a comment
 nor a closing bracket. Only ASCII is seen: a line that begins with another letter goes on."""
@@ -78,7 +76,7 @@ class StopStrings:
 
 @torch.inference_mode()
 def sample(
-    model: PreTrainedModel,
+    model: LanguageModel,
     prompts_P: Sequence[Sequence[int]],
     seeds_PG: Sequence[Sequence[int]],
     *,
@@ -97,7 +95,7 @@ def sample(
     Raises UserError for a model whose layers are not all attention, and where a prompt leaves no room for
     `max_new_tokens`; ValueError where written ids leave no room.
     """
-    _check(model, prompts_P, max_new_tokens)
+    check(model, prompts_P, max_new_tokens)
     written_P = written_P or [()] * len(prompts_P)
     if max(map(len, written_P), default=0) >= max_new_tokens:
         raise ValueError(f"expected fewer than max_new_tokens ({max_new_tokens}) ids that are written already")
@@ -110,7 +108,7 @@ def sample(
 
 
 def _sample(
-    model: PreTrainedModel,
+    model: LanguageModel,
     prompts_P: Sequence[Sequence[int]],
     written_P: Sequence[Sequence[int]],
     seeds_PG: Sequence[Sequence[int]],
@@ -128,17 +126,13 @@ def _sample(
     log_probs_RT = torch.zeros(len(owner_R), max_new_tokens, device=device)
     length_R = limit_R.clone()
     reason_R = torch.zeros_like(owner_R)
-    cache, logits_PV, mask_PS = _run_prompts(model, [[*p, *w] for p, w in zip(prompts_P, written_P, strict=True)])
-    width = mask_PS.shape[1]
-    for layer in cache.layers:
-        layer.spread(owner_R, width + max_new_tokens)
+    rows = open_rows(model, prompts_P, written_P, owner_R, max_new_tokens)
     stop = None if stop is None else stop.to(device)
     row_B = torch.arange(len(owner_R), device=device)
     state_P = torch.tensor([0 if stop is None else stop.state_after(written) for written in written_P], device=device)
-    logits_BV, position_B, state_B = logits_PV[owner_R], mask_PS.sum(dim=1)[owner_R], state_P[owner_R]
-    mask_BS = torch.nn.functional.pad(mask_PS, (0, max_new_tokens), value=True)[owner_R]
+    state_B = state_P[owner_R]
     for t in range(max_new_tokens):
-        ids_B, log_probs_B = _draw(logits_BV.float(), uniform_RT[row_B, t], temperature)
+        ids_B, log_probs_B = _draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature)
         ids_RT[row_B, t], log_probs_RT[row_B, t] = ids_B, log_probs_B
         reason_B = (ids_B == end_id).long()
         if stop is not None:
@@ -148,73 +142,13 @@ def _sample(
         if over_B.any():
             length_R[row_B[over_B]], reason_R[row_B[over_B]] = t + 1, reason_B[over_B]
             gaps, movers, n_open = _close_ranks(over_B)
-            for layer in cache.layers:
-                layer.close_ranks(gaps, movers, n_open)
-            row_B, ids_B, position_B, state_B, mask_BS = (
-                _moved(rows, gaps, movers, n_open) for rows in (row_B, ids_B, position_B, state_B, mask_BS)
-            )
+            rows.close_ranks(gaps, movers, n_open)
+            row_B, ids_B, state_B = (moved(part, gaps, movers, n_open) for part in (row_B, ids_B, state_B))
         if len(row_B) == 0 or t == max_new_tokens - 1:
             break
-        output = model(
-            input_ids=ids_B.unsqueeze(1),
-            attention_mask=mask_BS[:, : width + t + 1],
-            position_ids=position_B.unsqueeze(1),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits_BV, position_B = output.logits[:, -1], position_B + 1
-    rows = iter(zip(ids_RT.tolist(), log_probs_RT.tolist(), length_R.tolist(), reason_R.tolist(), strict=True))
-    return [[_completion(*next(rows)) for _ in seeds] for seeds in seeds_PG]
-
-
-class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values of one layer, in buffers with room to grow; attention sees views (B, heads, S, width) of them.
-
-    DynamicLayer joins a new tensor at every step, which moves the whole cache for one token. A sliding window is kept
-    whole here and left to the mask.
-    """
-
-    keys: torch.Tensor
-    values: torch.Tensor
-    is_initialized: bool
-    buffers: list[torch.Tensor]
-    longest: int
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
-        if not self.is_initialized:
-            self.keys, self.values, self.is_initialized = key_states, value_states, True
-            return self.keys, self.values
-        n_rows, start = self.keys.shape[0], self.keys.shape[2]
-        end = start + key_states.shape[2]
-        if end > self.buffers[0].shape[2]:
-            self._allocate(slice(None), end)
-        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[:n_rows, :, start:end] = states
-        self.keys, self.values = (buffer[:n_rows, :, :end] for buffer in self.buffers)
-        return self.keys, self.values
-
-    def spread(self, owner_B: torch.Tensor, longest: int) -> None:
-        """Copy row owner_B[b] to row b; no row will grow beyond `longest` places."""
-        self.longest = longest
-        self._allocate(owner_B, self.keys.shape[2])
-
-    def close_ranks(self, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> None:
-        """Move the rows `movers` to `gaps` and keep the first n_open."""
-        self.keys = _moved(self.keys, gaps, movers, n_open)
-        self.values = _moved(self.values, gaps, movers, n_open)
-
-    def _allocate(self, rows: torch.Tensor | slice, n_places: int) -> None:
-        n_places = min(n_places + CACHE_BLOCK, self.longest)
-        self.buffers = [_with_room(held, rows, n_places) for held in (self.keys, self.values)]
-        length = self.keys.shape[2]
-        self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
-
-
-def _with_room(held: torch.Tensor, rows: torch.Tensor | slice, n_places: int) -> torch.Tensor:
-    selected = held[rows]
-    buffer = held.new_empty(*selected.shape[:2], n_places, held.shape[3])
-    buffer[:, :, : held.shape[2]] = selected
-    return buffer
+        rows.step(ids_B)
+    found = iter(zip(ids_RT.tolist(), log_probs_RT.tolist(), length_R.tolist(), reason_R.tolist(), strict=True))
+    return [[_completion(*next(found)) for _ in seeds] for seeds in seeds_PG]
 
 
 def _close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -223,49 +157,6 @@ def _close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]
     gaps = over_B[:n_open].nonzero().squeeze(1)
     movers = n_open + (~over_B[n_open:]).nonzero().squeeze(1)
     return gaps, movers, n_open
-
-
-def _moved(rows: torch.Tensor, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> torch.Tensor:
-    """The first n_open rows after `movers` have gone to `gaps`, in place: only what moves is copied."""
-    rows[gaps] = rows[movers]
-    return rows[:n_open]
-
-
-def _check(model: PreTrainedModel, prompts_P: Sequence[Sequence[int]], max_new_tokens: int) -> None:
-    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    if other := kinds - {DynamicLayer, DynamicSlidingWindowLayer}:
-        name = next(iter(other)).__name__
-        raise UserError(f"model.name: the sampler needs attention in every layer; {model.config.model_type} has {name}")
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    longest = max(map(len, prompts_P), default=0)
-    if positions is not None and longest + max_new_tokens > positions:
-        raise UserError(
-            f"sampling.max_new_tokens: a prompt of {longest} tokens and {max_new_tokens} new ones exceed "
-            f"the model's {positions} positions"
-        )
-
-
-def _run_prompts(
-    model: PreTrainedModel, prompts_P: Sequence[Sequence[int]]
-) -> tuple[Cache, torch.Tensor, torch.Tensor]:
-    """Run each prompt once, padded on the left; returns its cache, the logits after its last token, and its mask."""
-    width = max(len(prompt) for prompt in prompts_P)
-    ids_PS = torch.zeros(len(prompts_P), width, dtype=torch.long)
-    mask_PS = torch.zeros(len(prompts_P), width, dtype=torch.bool)
-    for row, prompt in enumerate(prompts_P):
-        ids_PS[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask_PS[row, width - len(prompt) :] = True
-    mask_PS = mask_PS.to(model.device)
-    cache = Cache(layer_class_to_replicate=_GrowingLayer)
-    output = model(
-        input_ids=ids_PS.to(model.device),
-        attention_mask=mask_PS,
-        position_ids=(mask_PS.cumsum(dim=1) - 1).clamp(min=0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return cache, output.logits[:, -1], mask_PS
 
 
 def _uniform(seeds: Sequence[int], length: int) -> torch.Tensor:

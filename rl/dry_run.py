@@ -219,7 +219,7 @@ def dry_run(loaded: LoadedConfig, resume: bool = False) -> Report:
 
 def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bool) -> Report:
     config, lengths = loaded.config, measure_lengths(experiment)
-    contradictions = _contradictions(config, plan, lengths, _positions(experiment))
+    contradictions = _contradictions(config, plan, lengths, experiment.policy.positions)
     if not resume and holds_a_run(config.folder):
         contradictions.append(
             f"folder: {config.folder} holds a run already; name another with --folder, or go on with it by --resume"
@@ -241,7 +241,7 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
         isolation=experiment.grader.level,
         parameters=experiment.policy.model.num_parameters(),
         problems={name: len(getattr(experiment, name)) for name in ("labelled", "train", "dev", "test")},
-        positions=_positions(experiment),
+        positions=experiment.policy.positions,
         settings=_settings(loaded),
         phases=tuple(_phase_report(phase, lengths, config) for phase in plan.phases),
         prompts=tuple(_shown(experiment, problem) for problem in experiment.train[:SHOWN_PROMPTS]),
@@ -338,7 +338,3 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
 def _shown(experiment: Experiment, problem: Problem) -> ShownPrompt:
     text = plain(problem).text
     return ShownPrompt(problem.id, len(experiment.policy.encode(text)), text)
-
-
-def _positions(experiment: Experiment) -> int | None:
-    return getattr(experiment.policy.model.config.get_text_config(), "max_position_embeddings", None)

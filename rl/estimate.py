@@ -21,6 +21,7 @@ from rl.batch import Batch, collate
 from rl.collect import collect
 from rl.engine import world_size
 from rl.experiment import Experiment
+from rl.incremental import cache_bytes
 from rl.layout import split_rows
 from rl.learner import Learner
 from rl.models import LanguageModel
@@ -104,7 +105,7 @@ def measure_speed(experiment: Experiment, phase: Phase) -> Speed:
     batch = _with_columns(collate(_some(groups, learner.micro_batch_tokens)), phase)
     _seconds_of_a_step(learner, batch, phase)  # the first step also pays for what is set up once
     learn_s = _seconds_of_a_step(learner, batch, phase) / int(batch.present_BT.sum())
-    return Speed(write_s, learn_s, _kept_bytes(learner, batch, phase), _cache_bytes(experiment.policy.model))
+    return Speed(write_s, learn_s, _kept_bytes(learner, batch, phase), cache_bytes(experiment.policy.model))
 
 
 def rows_per_round(phase: Phase, lengths: Lengths) -> int:
@@ -281,16 +282,8 @@ def _kept_bytes(learner: Learner, batch: Batch, phase: Phase) -> float:
     module.train()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module(part, phase.temperature, wants)
-    n_tokens: int = module.lay_out(part).ids_RS.numel()
+    n_tokens: int = module.lay_out(part).n_tokens
     return sum(storage.nbytes() for storage in kept.values()) / n_tokens
-
-
-@torch.inference_mode()
-def _cache_bytes(model: LanguageModel) -> float:
-    ids = torch.zeros(1, 4, dtype=torch.long, device=model.device)
-    cache = model(input_ids=ids, use_cache=True).past_key_values
-    n_bytes: int = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    return n_bytes / ids.shape[1]
 
 
 def _bytes(parameters: Iterable[torch.Tensor]) -> int:

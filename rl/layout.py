@@ -4,7 +4,9 @@ Plainly, a line of the pass is a row of the batch. With shared prompts, a line i
 completions, each of which sees the prompt and itself. Positions restart after the prompt, so every token is computed
 exactly as in its own row, and the prompt is computed once instead of once per rollout.
 
-Axes: B rows, T tokens of the batch; R lines, S tokens of the pass; N learned tokens.
+Behind an encoder, which reads each prompt once, a line is the start token and a completion without its last token.
+
+Axes: B rows, T tokens of the batch; R lines, S tokens of the pass; N learned tokens; P prompts, E tokens of a prompt.
 """
 
 from __future__ import annotations
@@ -17,6 +19,18 @@ import torch
 from rl.batch import Batch
 
 NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInputs:
+    """What an encoder reads in one pass: prompts, padded on the right."""
+
+    ids_PE: torch.Tensor
+    """Token ids."""
+    present_PE: torch.Tensor
+    """Bool: the token is there, not padding."""
+    owner_R: torch.Tensor
+    """Prompt that each line of the decoder continues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,13 @@ class Layout:
     """Line and place whose state predicts each learned token."""
     target_N: tuple[torch.Tensor, torch.Tensor]
     """Row and column of each learned token in the batch."""
+    encoder: EncoderInputs | None = None
+    """What stands before the lines, where an encoder reads it."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the pass, padding included."""
+        return self.ids_RS.numel() + (0 if self.encoder is None else self.encoder.ids_PE.numel())
 
 
 def plain_layout(batch: Batch) -> Layout:
@@ -40,6 +61,26 @@ def plain_layout(batch: Batch) -> Layout:
     row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
     positions_RS = torch.arange(batch.ids_BT.shape[1], device=batch.ids_BT.device).expand_as(batch.ids_BT)
     return Layout(batch.ids_BT, batch.present_BT, positions_RS, (row_N, column_N - 1), (row_N, column_N))
+
+
+def encoder_decoder_layout(batch: Batch, start_id: int) -> Layout:
+    """One line per row, which the decoder reads, and each prompt once, which the encoder reads."""
+    columns_T = torch.arange(batch.ids_BT.shape[1], device=batch.ids_BT.device)
+    length_R1, prompt_R1 = batch.present_BT.sum(dim=1, keepdim=True), batch.prompt_B.unsqueeze(1)
+    # Place s of a line holds the token before column prompt + s of the batch, whose prediction is made there.
+    before_RS = prompt_R1 + columns_T[: max(1, int((length_R1 - prompt_R1).max()))] - 1
+    present_RS = before_RS < length_R1
+    ids_RS = batch.ids_BT.gather(1, torch.where(present_RS, before_RS, 0))
+    ids_RS[:, 0] = start_id
+    asked_P, owner_R = torch.unique(batch.asked_B, return_inverse=True)
+    row_P = torch.zeros_like(asked_P)
+    row_P[owner_R] = torch.arange(len(batch), device=row_P.device)  # any of the rows that were asked with it
+    ids_PE = batch.ids_BT[row_P, : int(prompt_R1.max())]
+    encoder = EncoderInputs(ids_PE, columns_T[: ids_PE.shape[1]] < prompt_R1[row_P], owner_R)
+    row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
+    source_N = (row_N, column_N - batch.prompt_B[row_N])
+    positions_RS = torch.arange(ids_RS.shape[1], device=ids_RS.device).expand_as(ids_RS)
+    return Layout(ids_RS, present_RS, positions_RS, source_N, (row_N, column_N), encoder)
 
 
 def shared_prompt_layout(batch: Batch, line_tokens: int = NO_LIMIT) -> Layout:
@@ -90,8 +131,8 @@ def split_rows(
 ) -> Iterator[torch.Tensor]:
     """Split row indices into micro-batches, longest first, each of which lays out at most `max_tokens`.
 
-    A unit is a row, with `share_prompts` the rows of a line. A unit that is larger than
-    `max_tokens` stands alone.
+    A unit is a row, with `share_prompts` the rows of a line. A unit that is larger than `max_tokens` stands alone.
+    Behind an encoder, where prompts and completions are padded apart, a pass may lay out up to twice as many.
     """
     units = [rows[i : i + 1] for i in range(len(rows))]
     if share_prompts:

@@ -6,7 +6,7 @@ Axes: B rows, T tokens of a batch; N learned tokens of a micro-batch; V vocabula
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from envs.errors import UserError
 from rl.batch import Batch
 from rl.engine import gather, is_main, make_accelerator
-from rl.layout import NO_LIMIT, Layout, plain_layout, shared_prompt_layout, split_rows
+from rl.forward import encoder_of, layout_of, logits, states
+from rl.layout import NO_LIMIT, Layout, shared_prompt_layout, split_rows
 from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
 from rl.models import LanguageModel
 
@@ -32,7 +33,7 @@ LOG_PROBS = frozenset({"log_probs"})
 
 
 class TokenLogProbs(nn.Module):
-    """A causal language model seen as a function from rows to what it says about each learned token."""
+    """A language model seen as a function from rows to what it says about each learned token."""
 
     def __init__(self, model: LanguageModel, *, share_prompts: bool = False) -> None:
         """`share_prompts` runs a prompt once for its rollouts; the model must obey a mask of its own for each line."""
@@ -40,7 +41,7 @@ class TokenLogProbs(nn.Module):
         self.model = model
         self.head_is_plain = _head_is_plain(model)
         self.line_tokens = LINE_WIDTHS * model.config.get_text_config().hidden_size
-        self.lay_out: Callable[[Batch], Layout] = plain_layout
+        self.lay_out = layout_of(model)
         if share_prompts:
             self.lay_out = partial(shared_prompt_layout, line_tokens=self.line_tokens)
 
@@ -51,17 +52,11 @@ class TokenLogProbs(nn.Module):
         predict a learned token go through the output head.
         """
         layout = self.lay_out(batch)
-        arguments = {
-            "input_ids": layout.ids_RS,
-            "attention_mask": layout.attention,
-            "position_ids": layout.positions_RS,
-            "use_cache": False,
-        }
         if self.head_is_plain:
-            hidden_RSH = self.model.get_decoder()(**arguments).last_hidden_state
+            hidden_RSH = states(encoder_of(self.model), self.model.get_decoder(), layout)
             logits_NV = self.model.get_output_embeddings()(hidden_RSH[layout.source_N])
         else:
-            logits_NV = self.model(**arguments).logits[layout.source_N]
+            logits_NV = logits(self.model, layout)[layout.source_N]
         if "temperature" in batch.columns:
             logits_NV = logits_NV.float() / batch.columns["temperature"][layout.target_N].unsqueeze(1)
         else:
@@ -252,7 +247,7 @@ def _switch_off_dropout(model: LanguageModel) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         for name, value in list(vars(module).items()):
-            if "dropout" in name and isinstance(value, float):
+            if ("dropout" in name or name == "layerdrop") and isinstance(value, float):
                 setattr(module, name, 0.0)
 
 
@@ -264,11 +259,12 @@ def _head_is_plain(model: LanguageModel) -> bool:
         return False
     was_training = model.training
     model.eval()
-    ids = torch.arange(4, device=model.device).unsqueeze(0)
-    logits = model(input_ids=ids, use_cache=False).logits
-    plain = head(decoder(input_ids=ids, use_cache=False).last_hidden_state)
+    layout = layout_of(model)(_two_rows(model))
+    plain = torch.allclose(
+        logits(model, layout), head(states(encoder_of(model), decoder, layout)), atol=1e-5, rtol=1e-4
+    )
     model.train(was_training)
-    return bool(torch.allclose(logits, plain, atol=1e-5, rtol=1e-4))
+    return bool(plain)
 
 
 @torch.no_grad()
@@ -276,17 +272,11 @@ def _can_share_prompts(model: LanguageModel) -> bool:
     """Whether the model obeys a mask of its own for each group: recurrent models do not.
 
     A sliding window is not applied under such a mask, which rows longer than the window would show, so it is refused.
+    Behind an encoder, which has read the prompt once, there is nothing to share.
     """
-    if getattr(model.config.get_text_config(), "sliding_window", None) is not None:
+    if model.config.is_encoder_decoder or getattr(model.config.get_text_config(), "sliding_window", None) is not None:
         return False
-    ids_BT = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
-    ids_BT[1, :4] = ids_BT[0, :4]
-    everything_BT = torch.ones_like(ids_BT, dtype=torch.bool)
-    learned_BT = everything_BT.clone()
-    learned_BT[:, :4] = False
-    prompt_B = torch.full((2,), 4, device=model.device)
-    one = torch.zeros_like(prompt_B)
-    batch = Batch(ids_BT, everything_BT, learned_BT, prompt_B, one, one, {})
+    batch = _two_rows(model)
     was_training = model.training
     model.eval()
     try:
@@ -298,3 +288,15 @@ def _can_share_prompts(model: LanguageModel) -> bool:
     finally:
         model.train(was_training)
     return bool(torch.allclose(plain, shared, atol=1e-4))
+
+
+def _two_rows(model: LanguageModel) -> Batch:
+    """A few tokens to try a model on: two completions of one prompt."""
+    ids_BT = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
+    ids_BT[1, :4] = ids_BT[0, :4]
+    everything_BT = torch.ones_like(ids_BT, dtype=torch.bool)
+    learned_BT = everything_BT.clone()
+    learned_BT[:, :4] = False
+    prompt_B = torch.full((2,), 4, device=model.device)
+    one = torch.zeros_like(prompt_B)
+    return Batch(ids_BT, everything_BT, learned_BT, prompt_B, one, one, {})

@@ -1,4 +1,4 @@
-"""A value head on a causal language model, and its fitting as a co-learner beside the policy."""
+"""A value head on a language model, and its fitting as a co-learner beside the policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from envs.rollout import Group
 from envs.verdict import Verdict
 from rl.batch import Batch
 from rl.credit import rewards_of_rows
-from rl.layout import plain_layout
+from rl.forward import encoder_of, layout_of, states
 from rl.learner import Learner
 from rl.loop import After
 from rl.losses import value_error
@@ -20,22 +20,22 @@ from rl.models import LanguageModel
 
 
 class TokenValues(nn.Module):
-    """A decoder of its own with one linear output: the value of the state in which each learned token is chosen."""
+    """A model of its own with one linear output: the value of the state in which each learned token is chosen."""
 
     def __init__(self, model: LanguageModel) -> None:
-        """Start from a copy of the policy's decoder and from values of zero."""
+        """Start from a copy of the policy without its output head, and from values of zero."""
         super().__init__()
-        self.decoder = copy.deepcopy(model.get_decoder())
+        # Copied together: they may share the embeddings of tokens.
+        self.encoder, self.decoder = copy.deepcopy((encoder_of(model), model.get_decoder()))
+        self.lay_out = layout_of(model)
         self.head = nn.Linear(model.config.get_text_config().hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> dict[str, torch.Tensor]:
         """`values`, (B, T). The temperature belongs to the policy and changes nothing here."""
-        layout = plain_layout(batch)
-        hidden_RSH = self.decoder(
-            input_ids=layout.ids_RS, attention_mask=layout.attention, use_cache=False
-        ).last_hidden_state
+        layout = self.lay_out(batch)
+        hidden_RSH = states(self.encoder, self.decoder, layout)
         values_N = self.head(hidden_RSH[layout.source_N]).squeeze(1)
         return {"values": values_N.new_zeros(batch.ids_BT.shape).index_put(layout.target_N, values_N)}
 

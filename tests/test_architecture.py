@@ -20,7 +20,7 @@ HEAVY = (
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
-    "transformers": {"rl/models.py", "rl/decode.py", "critics/model.py"},
+    "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
     "peft": {"rl/models.py"},

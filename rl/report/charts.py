@@ -189,7 +189,7 @@ def _frame(points_of_lines: Sequence[Sequence[Point]], unit: Unit, n_rounds: int
     if unit.highest is not None:
         high = min(max(high, 0.05 * unit.highest), unit.highest)
     if high - low < 1e-9 * max(1.0, abs(high)):
-        high = low + (abs(low) or 1.0)
+        high = low + (1.0 if low == 0 else max(abs(low), 1e-9))
     places = ticks(low, high)
     return Frame(0, n_rounds - 1, places[0], places[-1])
 

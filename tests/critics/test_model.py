@@ -157,6 +157,21 @@ def test_a_copy_of_the_policy_is_its_own(policy: Policy) -> None:
     assert all(torch.equal(before[name], weight) for name, weight in decoder.state_dict().items())
 
 
+def test_a_copy_of_an_encoder_decoder_has_both_halves() -> None:
+    policy = load_policy("scratch:nano-t5", ["def add(a, b): return a + b"], seed=1)
+    critic = build_critic(policy.model, policy.tokenizer)
+    ids_BT = a_batch().ids_BT[:1, :5]  # two tokens of prompt, three of completion
+    with torch.no_grad():
+        read = policy.model.get_encoder()(input_ids=ids_BT[:, :2]).last_hidden_state
+        start_B1 = torch.full((1, 1), policy.model.config.decoder_start_token_id)
+        expected_BTH = policy.model.get_decoder()(
+            input_ids=torch.cat([start_B1, ids_BT[:, 2:]], dim=1), encoder_hidden_states=read
+        ).last_hidden_state
+        found_BTH = critic.states(a_batch().rows(torch.tensor([0])))
+    assert torch.allclose(found_BTH[:, 2:], expected_BTH[:, 1:], atol=1e-6)
+    assert not any(a is b for a in critic.parameters() for b in policy.model.parameters())
+
+
 @pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 )  # peft asks by an old name

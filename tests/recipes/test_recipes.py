@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from rl.experience import read_rows
 from rl.recipes import RECIPES
@@ -46,9 +46,26 @@ def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_same_seed_same_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["warm_start", "grpo"])
+def test_a_recipe_trains_an_encoder_decoder(recipe: str, tmp_path: Path) -> None:
+    words = ("--model.name", "scratch:nano-t5", "--reinforce.kl_weight", "0.1")
+    planned = small_run(recipe, tmp_path / "run", *words, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    done = small_run(recipe, tmp_path / "run", *words)
+    assert done.returncode == 0, done.stderr
+    rounds = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [r["round"] for r in rounds if r["phase"] == "warm_start" and "grad_norm" in r] == [0, 1, 2]
+    assert AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "run/checkpoints/final").num_parameters() > 0
+    evaluated = rl_train(*f"evaluate --policy {tmp_path}/run --size 5 --n 2 --max-new-tokens 8 --json".split())
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert json.loads(evaluated.stdout)["n_programs"] == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["scratch:nano", "scratch:nano-t5"])
+def test_same_seed_same_run(model: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert small_run("grpo", tmp_path / name, "--seed", "5").returncode == 0
+        assert small_run("grpo", tmp_path / name, "--seed", "5", "--model.name", model).returncode == 0
     for file in ("metrics.jsonl", "checkpoints/final/model.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 

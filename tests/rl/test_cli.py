@@ -55,7 +55,10 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
             ("quickstart", "--recipe", "magic"),
             "recipe: expected one of coderl, expert_iteration, grpo, ppo, warm_start; got 'magic'",
         ),
-        (("quickstart", "--model.name", "scratch:huge"), "expected scratch:nano|tiny|small; got 'scratch:huge'"),
+        (
+            ("quickstart", "--model.name", "scratch:huge"),
+            "expected scratch:nano|tiny|small|nano-t5|tiny-t5; got 'scratch:huge'",
+        ),
         (("quickstart", "--model.name", "./no/such/model"), "cannot load './no/such/model'"),
         (("quickstart", "--data.name", "nothing"), "data.name: expected one of apps, basics"),
         (("quickstart", "--data.name", "files"), "files"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from envs.verdict import Outcome
 from rl.batch import Batch, collate
-from rl.layout import NO_LIMIT, plain_layout, shared_prompt_layout, split_rows
+from rl.layout import NO_LIMIT, encoder_decoder_layout, plain_layout, shared_prompt_layout, split_rows
 from tests.builders import a_group, a_rollout
 
 groups_of_ids = st.lists(
@@ -44,6 +44,29 @@ def test_a_shared_line_shows_each_token_its_own_row_and_nothing_else(
         assert shared.ids_RS[line][seen].tolist() == batch.ids_BT[row, :column].tolist()
         assert shared.positions_RS[line][seen].tolist() == list(range(column))
         assert plain.source_N[1][n] == column - 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups_of_ids, st.integers(1, 60))
+def test_behind_an_encoder_each_token_has_its_prompt_and_what_was_written_before(
+    groups: list[tuple[list[int], list[list[int]]]], max_tokens: int
+) -> None:
+    whole = batch_of(groups)
+    for rows in split_rows(whole, torch.arange(len(whole)), max_tokens):
+        batch = whole.rows(rows)
+        layout = encoder_decoder_layout(batch, start_id=100)
+        assert layout.encoder is not None
+        assert len(layout.encoder.ids_PE) == len(set(batch.asked_B.tolist()))
+        assert layout.n_tokens <= 2 * max_tokens or len(layout.ids_RS) == 1
+        assert torch.equal(torch.stack(layout.target_N), torch.stack(plain_layout(batch).target_N))
+        for (line, place), (row, column) in zip(
+            torch.stack(layout.source_N, dim=1).tolist(), torch.stack(layout.target_N, dim=1).tolist(), strict=True
+        ):
+            owner, prompt = int(layout.encoder.owner_R[line]), int(batch.prompt_B[row])
+            read = layout.encoder.ids_PE[owner][layout.encoder.present_PE[owner]]
+            assert read.tolist() == batch.ids_BT[row, :prompt].tolist()
+            assert layout.ids_RS[line, : place + 1].tolist() == [100, *batch.ids_BT[row, prompt:column].tolist()]
+            assert layout.attention[line, : place + 1].all()
 
 
 @settings(max_examples=60, deadline=None)

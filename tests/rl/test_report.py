@@ -20,12 +20,12 @@ from envs.errors import UserError
 from rl.cli import main
 from rl.experience import SCHEMA, part_name
 from rl.report import write_report
-from rl.report.charts import MOST_POINTS, binned, smoothed, ticks
+from rl.report.charts import MOST_POINTS, Line, binned, line_chart, smoothed, ticks
 from rl.report.figures import figure, summary
 from rl.report.markup import element, visible
 from rl.report.reading import State, read_run
 from rl.report.samples import chosen
-from rl.report.words import duration, number, percent
+from rl.report.words import Unit, duration, number, percent
 
 HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' &amp; \u202e\x00\x1b end"
 
@@ -314,6 +314,14 @@ def test_ticks_enclose_their_values(low: float, high: float) -> None:
     assert places[0] <= low + 1e-12
     assert places[-1] >= high - 1e-12
     assert 2 <= len(places) <= 7
+
+
+@pytest.mark.parametrize("value", [0.0, 3e-14, -3e-14, 7.5])
+def test_a_line_that_does_not_move_has_an_axis(value: float) -> None:
+    """A KL to the policy's own start is next to nothing, but not 0."""
+    unit = Unit("nats", str, from_zero=False)
+    drawn = line_chart("KL", [Line("kl", ((0, value), (1, value * (1 + 1e-12))), "a")], unit, 2)
+    assert "nan" not in str(drawn)
 
 
 def test_a_figure_sums_a_series_up() -> None:
