@@ -42,6 +42,9 @@ Keys of a phase that a recipe does not have are not listed: one file may serve s
 RECIPES_OF_GROUPS = frozenset({"grpo"})
 """Recipes whose advantages compare the programs of one problem."""
 
+RECIPES_OF_TEACHERS = frozenset({"ekt"})
+"""Recipes that learn from a teacher."""
+
 _RATIOS_ARE_ONE = "one step per round: every importance ratio is 1"
 IDLE_KEYS: tuple[tuple[tuple[str, ...], Callable[[RunConfig], bool], str], ...] = (
     (
@@ -99,6 +102,7 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
     _refuse_within_reinforce(config)
+    _refuse_within_teacher(config)
 
 
 def _refuse_within_reinforce(config: RunConfig) -> None:
@@ -119,4 +123,22 @@ def _refuse_within_reinforce(config: RunConfig) -> None:
         raise UserError(
             f"reinforce.overlong_margin: expected less than sampling.max_new_tokens, which is "
             f"{config.sampling.max_new_tokens}; got {reinforce.overlong_margin}"
+        )
+
+
+def _refuse_within_teacher(config: RunConfig) -> None:
+    teacher = config.teacher
+    if config.recipe not in RECIPES_OF_TEACHERS:
+        return
+    if teacher.file is not None and (teacher.model or teacher.server):
+        raise UserError("teacher.file: stored answers need no model and no server; remove teacher.file or the others")
+    if teacher.file is None and not teacher.model:
+        raise UserError(
+            f"teacher.model: recipe {config.recipe} needs a teacher; name a model folder, run folder or hub name, or "
+            f"set teacher.server with the server's name of its model, or teacher.file"
+        )
+    if teacher.server and (teacher.api == "chat") != (teacher.ask == "chat"):
+        raise UserError(
+            f'teacher.api: messages are for api = "chat" with ask = "chat", texts for "completions" with another; got '
+            f"api = {teacher.api!r} with ask = {teacher.ask!r}"
         )

@@ -141,6 +141,29 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
     )
 
 
+def imitation_of_teacher(
+    config: RunConfig, objective: tuple[Term, ...], judges: tuple[Judge, ...] = (), *, filtered: bool = True
+) -> Phase:
+    """The phase of `rl.teacher_phases.imitate_teacher`, as if the teacher solved every problem."""
+    settings, teacher = config.ekt, config.teacher
+    kept = f"of those that pass, the {settings.choose} {settings.programs_per_problem} per problem are imitated"
+    return Phase(
+        name="ekt",
+        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        problems=settings.problems_per_round,
+        n=settings.programs_per_problem if filtered else teacher.n,
+        objective=objective,
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        reward="1 where the answer is right, and only those programs are imitated" if filtered else "none",
+        judges=judges,
+        notes=(
+            f"programs are written once by the teacher: {settings.problems} problems, {teacher.n} each, {teacher.ask}",
+            f"{kept if filtered else 'all of them are imitated'} in {settings.epochs} epochs",
+        ),
+    )
+
+
 def coderl_phases(config: RunConfig, objective: tuple[Term, ...]) -> tuple[Phase, ...]:
     """The phases of recipe coderl after its warm start: the critic's fit, and reinforcement by `objective`."""
     settings, critic = config.coderl, config.critic

@@ -228,6 +228,12 @@ def ungraded(problem: Problem, rollouts: Sequence[Rollout]) -> Group:
     return Group(problem, tuple(rollouts), (None,) * len(rollouts))
 
 
+def with_question(rollout: Rollout) -> Rollout:
+    """The same rollout with a loss on its prompt as well, but for the first token, which nothing predicts."""
+    first, rest = rollout.prompt_ids[:1], rollout.prompt_ids[1:]
+    return replace(rollout, prompt_ids=first, segments=(Segment(rest, rollout.author), *rollout.segments))
+
+
 def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:
     """Seed of one rollout: a 63-bit hash of who it is, so that it does not depend on what else is sampled."""
     name = f"{seed}/{round_number}/{problem_id}/{index}".encode()

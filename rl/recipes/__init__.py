@@ -10,7 +10,7 @@ from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.plan import Plan
-from rl.recipes import coderl, expert_iteration, grpo, ppo, warm_start
+from rl.recipes import coderl, ekt, expert_iteration, grpo, ppo, warm_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "coderl": Recipe(coderl.run, coderl.plan),
+        "ekt": Recipe(ekt.run, ekt.plan),
         "expert_iteration": Recipe(expert_iteration.run, expert_iteration.plan),
         "grpo": Recipe(grpo.run, grpo.plan),
         "ppo": Recipe(ppo.run, ppo.plan),

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +26,8 @@ class FakeServer(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.moods = list(moods)
-        self.text, self.log, self.delay = text, log, delay
+        self.respond: Callable[[dict[str, Any]], str] = lambda body: text
+        self.log, self.delay = log, delay
         self.asked: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.keys: list[str | None] = []
@@ -63,7 +64,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         n = 1 if name == "one" else body["n"]
         reason = "length" if name == "cut" else "stop"
-        texts = [f"{server.text.rstrip()} # {body['seed']} {number} {i}\n" for i in range(n)]
+        text = server.respond(body).rstrip()
+        texts = [f"{text} # {body['seed']} {number} {i}\n" for i in range(n)]
         if "messages" in body:
             choices = [{"message": {"role": "assistant", "content": t}, "finish_reason": reason} for t in texts]
         else:
