@@ -89,7 +89,7 @@ class DistilSection(Section):
     """Weight of the cross-entropy on the teacher's programs (recipe kd); 0 leaves it out."""
     temperature: float = Field(default=1.0, gt=0)
     """Temperature of both distributions; the loss is multiplied by its square."""
-    top_k: int = Field(default=0, ge=0)
+    top_k: int = Field(default=64, ge=0)
     """Tokens that the teacher tells apart in each state, all others being one event; 0 is the whole vocabulary."""
     prompted: bool = False
     """Whether the teacher is shown its own prompt (teacher.ask) or, like the policy, the bare problem."""
