@@ -26,12 +26,14 @@ from rl.engine import gather, make_accelerator, rank, world_size
 from rl.evaluate import evaluation_of, outcomes_of
 from rl.experience import EVALUATION, PhaseRecord, groups_by_problem
 from rl.experiment import SEEDS_APART, Experiment
+from rl.learner import Learner
 from rl.loop import train
 from rl.losses import Term
 from rl.models import Policy, load_policy, policy_folder
 from rl.phases import attempt
 from rl.score import Score, nobody
 from rl.teacher_cache import AnswerCache
+from rl.teacher_scores import LikeliestTokens, teacher_distribution
 from rl.teacher_server import ServerSettings, server_teacher
 from rl.teachers import Teacher, stored_teacher
 from rl.write import Ask, Write, by_teacher, from_experience, local_teacher, with_question
@@ -191,13 +193,62 @@ def imitate_teacher(
     )
 
 
+def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score: Score) -> None:
+    """Learn the teacher's distributions on the policy's own programs for the lessons, for `distil.rounds` rounds."""
+    config = experiment.config
+    settings = config.distil
+    learner = experiment.learner(settings.learning_rate)
+    problems = lessons(experiment, len(experiment.train))
+    draw = in_epochs(problems, settings.problems_per_round, config.seed)
+    write = experiment.write(policy_version=lambda: learner.n_steps)
+    rounds = experiment.rounds("distil", draw, write, rounds=settings.rounds)
+    train(
+        learner,
+        rounds,
+        score=score,
+        credit=imitate,
+        objective=objective,
+        rounds=settings.rounds,
+        temperature=config.sampling.temperature,
+        seed=config.seed,
+        log=experiment.log,
+        checkpoints=experiment.phase("distil", learner=learner, rounds=rounds),
+        evaluate=experiment.dev_pass_rate,
+        evaluate_every=settings.evaluate_every,
+    )
+
+
+def distribution_of(experiment: Experiment, teacher: OpenTeacher) -> Score:
+    """What the teacher's model says about the tokens of a batch; its own prompt is read where `distil.prompted`.
+
+    Raises UserError where its tokenizer is not the learner's: then their tokens are not comparable.
+    """
+    policy, settings, asked = experiment.policy, experiment.config.distil, teacher.policy
+    assert asked is not None, "a config with another kind of teacher is refused before"
+    if asked.tokenizer.get_vocab() != policy.tokenizer.get_vocab():
+        raise UserError(
+            f"teacher.model: {teacher.settings.model} has another tokenizer than the policy, so that distributions "
+            f"over tokens cannot be compared; choose a model of one family, or recipe ekt or seqkd, which compare none"
+        )
+    width = policy.model.config.get_text_config().vocab_size
+    learner = Learner(
+        LikeliestTokens(asked.model, vocabulary=width, top_k=settings.top_k),
+        learning_rate=0.0,
+        micro_batch_tokens=experiment.config.learner.micro_batch_tokens,
+    )
+
+    def prompt_ids(problem: Problem) -> tuple[int, ...]:
+        return asked.encode(teacher.ask(problem).text)
+
+    return teacher_distribution(learner, settings.temperature, prompt_ids if settings.prompted else None)
+
+
 def _load(name: str) -> Policy:
     try:
         policy = load_policy(str(policy_folder(Path(name))))
     except UserError as error:
         raise UserError(str(error).replace("model.name", "teacher.model", 1)) from None
     policy.model.to(make_accelerator().device)
-    policy.model.requires_grad_(requires_grad=False)
     return policy
 
 

@@ -130,10 +130,53 @@ def test_a_student_of_ekt_overtakes_its_teacher(taught: Path, tmp_path: Path) ->
     assert after > max(0.9, teacher)
 
 
+@pytest.mark.slow
+def test_what_a_teacher_wrote_is_imitated_right_or_wrong(taught: Path, tmp_path: Path) -> None:
+    """A student of all its programs becomes as good as the teacher, not better."""
+    before, after = learn("seqkd", taught, tmp_path / "run")
+    teacher = json.loads((taught / "teacher/evaluation_final.json").read_text())["pass_at"]["1"]["mean"]
+    assert before < 0.3
+    assert abs(after - teacher) < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ("kd", ()),
+        ("kd", ("--distil.imitation_weight", "0", "--distil.top_k", "0", "--distil.temperature", "2")),
+        ("kd", ("--teacher.ask", "few_shot", "--teacher.shots", "1", "--distil.prompted", "true", "--distil.kl_weight", "0.1")),
+        ("on_policy_distillation", ()),
+        ("on_policy_distillation", ("--distil.top_k", "0")),
+    ],
+)  # fmt: skip
+def test_a_student_learns_the_distributions_of_its_teacher(
+    taught: Path, tmp_path: Path, recipe: str, words: tuple[str, ...]
+) -> None:
+    before, after = learn(recipe, taught, tmp_path / "run", *words)
+    assert before < 0.3
+    assert after > 0.4
+    name = "loss/forward_kl" if recipe == "kd" else "loss/reverse_kl"
+    losses = [row[name] for row in metrics(tmp_path / "run") if name in row]
+    imitates = recipe == "kd" and "--distil.imitation_weight" not in words
+    assert imitates or losses[-1] < losses[0] / 2  # imitating what passed leads away from the teacher
+
+
+@pytest.mark.slow
+def test_a_teacher_with_other_tokens_is_refused(taught: Path, tmp_path: Path) -> None:
+    words = "--data.name word_problems --data.labelled train --data.dev train".split()
+    teacher = ("--teacher.model", str(taught / "teacher"), "--teacher.ask", "plain", "--warm_start.rounds", "0")
+    done = small_run("kd", tmp_path / "run", *words, *teacher)
+    assert done.returncode == 2
+    assert "has another tokenizer than the policy" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ((), "teacher.model: recipe ekt needs a teacher"),
+        (("--recipe", "kd", "--teacher.file", "a"), "recipe: kd learns the distributions of a teacher"),
+        (("--distil.top_k", "5", "--teacher.model", "b"), "--distil.top_k: recipe ekt does not use this key"),
         (("--teacher.file", "a", "--teacher.model", "b"), "teacher.file: stored answers need no model"),
         (
             ("--teacher.server", "http://a/v1", "--teacher.model", "b", "--teacher.api", "chat"),
