@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 from critics.filters import CHOICES, chosen, only, passing
@@ -106,9 +107,10 @@ def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
     config = experiment.config
     write = teacher.write(experiment.policy, config.evaluation.n, config.seed + SEEDS_APART * 3)
     record = PhaseRecord(experiment.store, "evaluation_teacher", EVALUATION)
-    groups = Rounds(lambda _: experiment.dev, write, experiment.grader.submit, rounds=1, record=record)(0)
+    dev = _askable(experiment, teacher, experiment.dev)
+    groups = Rounds(lambda _: dev, write, experiment.grader.submit, rounds=1, record=record)(0)
     rate = evaluation_of(gather([outcomes_of(group) for group in groups]), (1,)).pass_at_1
-    experiment.log.say(f"teacher, {teacher.settings.ask}: pass@1 {rate:.1%} on {len(experiment.dev)} dev problems")
+    experiment.log.say(f"teacher, {teacher.settings.ask}: pass@1 {rate:.1%} on {len(dev)} dev problems")
     if not WEAK <= rate <= STRONG:
         experiment.log.say(
             f"warning: pass@1 of the teacher is {rate:.2f}, not between {WEAK} and {STRONG}: a weaker one solves too "
@@ -117,9 +119,12 @@ def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
 
 
 def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
-    """The teacher's programs for the lessons, all of them run and stored; returns them by problem."""
+    """The teacher's programs for the lessons, all of them run and stored; returns those that fit the learner.
+
+    Raises UserError where there are none.
+    """
     settings = experiment.config.ekt
-    problems = lessons(experiment, settings.problems)
+    problems = _askable(experiment, teacher, lessons(experiment, settings.problems))
     checked = problems if settings.check == "value" else tuple(map(_checked_as_in_paper, problems))
     attempt(experiment, TAUGHT, checked, teacher.write(experiment.policy, teacher.settings.n, experiment.config.seed))
     groups = groups_by_problem(experiment.store.folder, problems, (TAUGHT,))
@@ -128,7 +133,12 @@ def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
     experiment.log.say(
         f"teacher, {mode}: {solved} of {len(problems)} train problems solved with {teacher.settings.n} tries"
     )
-    return groups
+    readable = _readable(experiment, groups)
+    if not readable:
+        raise UserError(
+            "teacher: not one program for the train problems that fits the policy; see teacher.file, teacher.n"
+        )
+    return readable
 
 
 def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
@@ -241,6 +251,41 @@ def distribution_of(experiment: Experiment, teacher: OpenTeacher) -> Score:
         return asked.encode(teacher.ask(problem).text)
 
     return teacher_distribution(learner, settings.temperature, prompt_ids if settings.prompted else None)
+
+
+def _askable(experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems whose prompt, with an answer, fits a teacher in this process; says how many do not."""
+    positions = None if teacher.policy is None else teacher.policy.positions
+    if teacher.policy is None or positions is None:
+        return tuple(problems)
+    room = positions - teacher.settings.max_new_tokens
+    lengths = teacher.policy.prompt_lengths([teacher.ask(problem).text for problem in problems])
+    kept = tuple(problem for problem, length in zip(problems, lengths, strict=True) if length <= room)
+    if not kept:
+        raise UserError(
+            f"teacher.max_new_tokens: no prompt fits: the shortest has {min(lengths, default=0)} tokens, "
+            f"{teacher.settings.max_new_tokens} new ones are asked for, and the teacher has {positions} positions"
+        )
+    if len(kept) < len(problems):
+        experiment.log.say(f"{len(problems) - len(kept)} of {len(problems)} prompts do not fit the teacher; left out")
+    return kept
+
+
+def _readable(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The groups without programs that are, with their prompt, longer than the learner's positions; says how many."""
+    positions = experiment.policy.positions
+    if positions is None:
+        return dict(groups)
+    found, n_left_out = {}, 0
+    for name, group in groups.items():
+        fits = [len(rollout.prompt_ids) + len(rollout.completion_ids) <= positions for rollout in group.rollouts]
+        kept = Group(group.problem, tuple(compress(group.rollouts, fits)), tuple(compress(group.verdicts, fits)))
+        n_left_out += fits.count(False)
+        if kept.rollouts:
+            found[name] = kept
+    if n_left_out:
+        experiment.log.say(f"{n_left_out} programs of the teacher are longer than the policy's positions; left out")
+    return found
 
 
 def _load(name: str) -> Policy:

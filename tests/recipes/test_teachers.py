@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -37,21 +38,25 @@ def test_stored_answers_to_word_problems_are_filtered_and_imitated(tmp_path: Pat
         tmp_path / "answers.jsonl",
         [(p.id, lucky.format(p.hidden_tests.cases[0].output)) for p in problems]
         + [(p.id, p.solutions[0].replace("    return", "    extra = 1\n    return")) for p in problems]
-        + [(p.id, p.solutions[0]) for p in problems],
+        + [(p.id, p.solutions[0]) for p in problems]
+        + [(p.id, p.solutions[0] + "# words\n" * 1000) for p in problems],
     )
     done = small_run(
         "ekt", tmp_path / "run", "--data.name", "word_problems", "--teacher.file", str(tmp_path / "answers.jsonl"), *FEW,
         "--ekt.without_dead_code", "true", "--ekt.literals_from_text", "true", "--ekt.question_loss", "true",
+        "--teacher.n", "4",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = list(read_rows(tmp_path / "run/experience", phases=("teacher_programs",)))
     dev = {problem.id for problem in problems[:6]}
     assert {row["problem_id"] for row in rows} == {problem.id for problem in problems[6:18]}
     assert not dev & {row["problem_id"] for row in rows}
-    assert Counter(row["outcome"] for row in rows) == {"passed": 36}
+    assert Counter(row["outcome"] for row in rows) == {"passed": 48}
     assert {row["mode"] for row in rows} == {"few_shot"}
     trained = [r for r in metrics(tmp_path / "run") if r["phase"] == "imitate_teacher" and "loss/cross_entropy" in r]
     assert len(trained) == 6
+    assert "12 programs of the teacher are longer than the policy's positions; left out" in done.stderr
+    assert re.search(r"\d+ programs to imitate for 12 problems", done.stderr)
     assert set(json.loads(done.stdout)) == {"before", "after imitation of the teacher"}
 
 
