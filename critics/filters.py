@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from types import MappingProxyType
 
+from critics.programs import canonical
+from envs.problem import Problem
 from envs.rollout import Group, Rollout, StopReason
 from envs.verdict import Outcome, Verdict
 
@@ -35,7 +37,18 @@ def shortest(rollouts: Sequence[Rollout], at_most: int) -> list[Rollout]:
     return sorted(_distinct(rollouts), key=lambda rollout: len(rollout.completion_ids))[:at_most]
 
 
-CHOICES: MappingProxyType[str, Choose] = MappingProxyType({"first": first, "shortest": shortest})
+def agreed(rollouts: Sequence[Rollout], at_most: int) -> list[Rollout]:
+    """The earliest program of each cluster of programs that differ in names and layout only; large clusters first.
+
+    What was found in many ways is seldom right by luck.
+    """
+    clusters: dict[str, list[Rollout]] = {}
+    for rollout in rollouts:
+        clusters.setdefault(canonical(rollout.program), []).append(rollout)
+    return [cluster[0] for cluster in sorted(clusters.values(), key=len, reverse=True)[:at_most]]
+
+
+CHOICES: MappingProxyType[str, Choose] = MappingProxyType({"first": first, "shortest": shortest, "agreed": agreed})
 """Ways to choose by the name that a config gives."""
 
 
@@ -44,6 +57,16 @@ def chosen(group: Group, choose: Choose, at_most: int) -> Group:
     verdict_of = {id(rollout): verdict for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)}
     rollouts = choose(group.rollouts, at_most)
     return Group(group.problem, tuple(rollouts), tuple(verdict_of[id(rollout)] for rollout in rollouts))
+
+
+def only(group: Group, keep: Callable[[str, Problem], bool]) -> Group:
+    """The rollouts of a group whose programs are worth learning from, such as `without_dead_code`."""
+    kept = [
+        (rollout, verdict)
+        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
+        if keep(rollout.program, group.problem)
+    ]
+    return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
 
 
 def a_few(group: Group, at_most: int, seed: int) -> Group:

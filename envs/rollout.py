@@ -55,9 +55,9 @@ class Rollout:
     """One attempt at a problem: prompt ids, then segments."""
 
     prompt: Prompt
-    """What was asked."""
+    """What the writer was asked."""
     prompt_ids: tuple[int, ...]
-    """Ids of the prompt."""
+    """Ids of the prompt; where a teacher wrote, those of the prompt that the learner sees."""
     segments: tuple[Segment, ...]
     """What followed, in order."""
     text: str

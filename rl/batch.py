@@ -34,7 +34,8 @@ class Batch:
     asked_B: torch.Tensor
     """Index of the row's prompt: rows of a group that were asked with the same ids have the same index."""
     columns: Mapping[str, torch.Tensor]
-    """Float values per token by name, such as `advantages`; they mean nothing outside `learned_BT`."""
+    """Values per token by name, such as `advantages`, (B, T), or several, (B, T, K); they mean nothing outside
+    `learned_BT`."""
 
     def __len__(self) -> int:
         return self.ids_BT.shape[0]

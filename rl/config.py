@@ -18,6 +18,7 @@ from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
 from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
+from rl.config_teacher import DistilSection, EktSection, TeacherSection
 
 CONFIGS = Path(__file__).parent / "configs"
 """Experiments that come with the package."""
@@ -251,6 +252,9 @@ class RunConfig(Section):
     critic: CriticSection = CriticSection()
     coderl: CoderlSection = CoderlSection()
     expert_iteration: ExpertIterationSection = ExpertIterationSection()
+    teacher: TeacherSection = TeacherSection()
+    ekt: EktSection = EktSection()
+    distil: DistilSection = DistilSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()

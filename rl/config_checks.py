@@ -18,6 +18,11 @@ _BY_VALUES = "its advantages come from a value head, token by token"
 
 _BASELINE_OF_CODERL = "its advantage is the return minus coderl.baseline"
 
+_NO_DISTRIBUTIONS = dict.fromkeys(
+    ("distil.kl_weight", "distil.imitation_weight", "distil.temperature", "distil.top_k", "distil.prompted"),
+    "it learns the teacher's programs, not its distributions",
+)
+
 UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "coderl": {
@@ -27,7 +32,18 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reinforce.value_learning_rate": _NO_VALUES,
             "reinforce.trace": _NO_VALUES,
         },
+        "ekt": _NO_DISTRIBUTIONS,
         "grpo": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
+        "on_policy_distillation": {
+            "distil.imitation_weight": "the policy's own programs are not imitated",
+        },
+        "seqkd": {
+            **_NO_DISTRIBUTIONS,
+            **dict.fromkeys(
+                ("ekt.choose", "ekt.programs_per_problem", "ekt.without_dead_code", "ekt.literals_from_text"),
+                "it imitates all programs, whatever they are worth",
+            ),
+        },
         "ppo": {
             "reinforce.advantage": _BY_VALUES,
             "reinforce.mask_truncated": _BY_VALUES,
@@ -41,6 +57,11 @@ Keys of a phase that a recipe does not have are not listed: one file may serve s
 """
 RECIPES_OF_GROUPS = frozenset({"grpo"})
 """Recipes whose advantages compare the programs of one problem."""
+
+RECIPES_OF_TEACHERS = frozenset({"ekt", "kd", "on_policy_distillation", "seqkd"})
+"""Recipes that learn from a teacher."""
+RECIPES_OF_DISTRIBUTIONS = frozenset({"kd", "on_policy_distillation"})
+"""Recipes that need the teacher's model here: its distributions, not only its programs."""
 
 _RATIOS_ARE_ONE = "one step per round: every importance ratio is 1"
 IDLE_KEYS: tuple[tuple[tuple[str, ...], Callable[[RunConfig], bool], str], ...] = (
@@ -99,6 +120,7 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
     _refuse_within_reinforce(config)
+    _refuse_within_teacher(config)
 
 
 def _refuse_within_reinforce(config: RunConfig) -> None:
@@ -119,4 +141,32 @@ def _refuse_within_reinforce(config: RunConfig) -> None:
         raise UserError(
             f"reinforce.overlong_margin: expected less than sampling.max_new_tokens, which is "
             f"{config.sampling.max_new_tokens}; got {reinforce.overlong_margin}"
+        )
+
+
+def _refuse_within_teacher(config: RunConfig) -> None:
+    teacher = config.teacher
+    if config.recipe not in RECIPES_OF_TEACHERS:
+        return
+    if teacher.file is not None and (teacher.model or teacher.server):
+        raise UserError("teacher.file: stored answers need no model and no server; remove teacher.file or the others")
+    if teacher.file is None and not teacher.model:
+        raise UserError(
+            f"teacher.model: recipe {config.recipe} needs a teacher; name a model folder, run folder or hub name, or "
+            f"set teacher.server with the server's name of its model, or teacher.file"
+        )
+    if config.recipe in RECIPES_OF_DISTRIBUTIONS and (teacher.file is not None or teacher.server):
+        raise UserError(
+            f"recipe: {config.recipe} learns the distributions of a teacher, whose model must run here; remove "
+            f"teacher.file or teacher.server, or choose ekt or seqkd"
+        )
+    if config.recipe == "kd" and config.ekt.question_loss and config.distil.prompted:
+        raise UserError(
+            "distil.prompted: a teacher that is prompted otherwise says nothing about the question's tokens; set "
+            "ekt.question_loss = false or distil.prompted = false"
+        )
+    if teacher.server and (teacher.api == "chat") != (teacher.ask == "chat"):
+        raise UserError(
+            f'teacher.api: messages are for api = "chat" with ask = "chat", texts for "completions" with another; got '
+            f"api = {teacher.api!r} with ask = {teacher.ask!r}"
         )

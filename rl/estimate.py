@@ -247,7 +247,8 @@ def _with_columns(batch: Batch, phase: Phase) -> Batch:
     """The batch with credit for every row, and zeros in the columns that the judges would give."""
     batch = batch.with_advantages(torch.ones(len(batch), 1))
     needs = {need for term in phase.objective for need in term.needs} - set(batch.columns)
-    return batch.with_columns({need: torch.zeros(batch.ids_BT.shape) for need in needs})
+    several = {judge.column: (judge.per_token,) for judge in phase.judges if judge.per_token is not None}
+    return batch.with_columns({need: torch.zeros(*batch.ids_BT.shape, *several.get(need, ())) for need in needs})
 
 
 def _seconds_of_a_step(learner: Learner, batch: Batch, phase: Phase) -> float:

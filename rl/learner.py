@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from envs.errors import UserError
 from rl.batch import Batch
+from rl.distill import LISTED, TEACHER_IDS, TEACHER_TEMPERATURE
 from rl.engine import gather, is_main, make_accelerator
 from rl.forward import encoder_of, layout_of, logits, states
 from rl.layout import NO_LIMIT, Layout, shared_prompt_layout, split_rows
@@ -48,25 +49,31 @@ class TokenLogProbs(nn.Module):
     def forward(self, batch: Batch, temperature: float, wants: frozenset[str]) -> Outputs:
         """Outputs for the learned tokens of `batch` at `temperature`, or at that of the column of this name.
 
-        Rows are padded on the right and attention is causal, so a token never sees padding. Only the states that
-        predict a learned token go through the output head.
+        Rows are padded on the right and attention is causal, so a token never sees padding.
         """
+        layout, raw_NV = self.logits(batch)
+        if "temperature" in batch.columns:
+            logits_NV = raw_NV / batch.columns["temperature"][layout.target_N].unsqueeze(1)
+        else:
+            logits_NV = raw_NV / temperature
+        log_probs_NV = torch.log_softmax(logits_NV, dim=-1)
+        log_probs_N = log_probs_NV.gather(1, batch.ids_BT[layout.target_N].unsqueeze(1)).squeeze(1)
+        outputs = {"log_probs": spread(log_probs_N, layout, batch)}
+        if "entropy" in wants:
+            outputs["entropy"] = spread(-(log_probs_NV.exp() * log_probs_NV).sum(dim=-1), layout, batch)
+        if LISTED in wants:
+            outputs[LISTED] = spread(_listed(raw_NV, layout, batch), layout, batch)
+        return outputs
+
+    def logits(self, batch: Batch) -> tuple[Layout, torch.Tensor]:
+        """(layout, logits_NV): only the states that predict a learned token go through the output head."""
         layout = self.lay_out(batch)
         if self.head_is_plain:
             hidden_RSH = states(encoder_of(self.model), self.model.get_decoder(), layout)
             logits_NV = self.model.get_output_embeddings()(hidden_RSH[layout.source_N])
         else:
             logits_NV = logits(self.model, layout)[layout.source_N]
-        if "temperature" in batch.columns:
-            logits_NV = logits_NV.float() / batch.columns["temperature"][layout.target_N].unsqueeze(1)
-        else:
-            logits_NV = logits_NV.float() / temperature
-        log_probs_NV = torch.log_softmax(logits_NV, dim=-1)
-        log_probs_N = log_probs_NV.gather(1, batch.ids_BT[layout.target_N].unsqueeze(1)).squeeze(1)
-        outputs = {"log_probs": _spread(log_probs_N, layout, batch)}
-        if "entropy" in wants:
-            outputs["entropy"] = _spread(-(log_probs_NV.exp() * log_probs_NV).sum(dim=-1), layout, batch)
-        return outputs
+        return layout, logits_NV.float()
 
 
 class Learner:
@@ -159,13 +166,16 @@ class Learner:
         # Not the wrapper of data parallel, which broadcasts buffers before a pass: a rank without rows makes none.
         module = self.bare_module()
         module.eval()
-        found = {name: torch.zeros(batch.ids_BT.shape) for name in wants}
+        found: dict[str, torch.Tensor] = {}
         for rows in self._micro_batches(batch, torch.arange(len(batch))):
             part = batch.rows(rows)
             outputs = module(part.to(self.accelerator.device), temperature, wants)
-            for name, column_BT in found.items():
-                column_BT[rows, : part.ids_BT.shape[1]] = outputs[name].cpu()
-        return found
+            for name in wants:
+                output = outputs[name].cpu()
+                if name not in found:
+                    found[name] = output.new_zeros(*batch.ids_BT.shape, *output.shape[2:])
+                found[name][rows, : output.shape[1]] = output
+        return found or {name: torch.zeros(batch.ids_BT.shape) for name in wants}
 
     def save(self, folder: Path) -> None:
         """Write weights that are trained, optimizer, schedule and the number of steps: a checkpoint's Part."""
@@ -232,13 +242,24 @@ def _weightless(batch: Batch) -> Batch:
     there = torch.ones(1, 2, dtype=torch.bool, device=device)
     learned = torch.tensor([[False, True]], device=device)
     zero = torch.zeros(1, dtype=torch.long, device=device)
-    columns = {name: torch.full((1, 2), float(name == "temperature"), device=device) for name in batch.columns}
+    columns = {
+        name: column.new_full((1, 2, *column.shape[2:]), float(name.endswith("temperature")))
+        for name, column in batch.columns.items()
+    }
     return Batch(torch.zeros(1, 2, dtype=torch.long, device=device), there, learned, zero + 1, zero, zero, columns)
 
 
-def _spread(values_N: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tensor:
-    """Values of the learned tokens at their places in the batch, 0 elsewhere."""
-    return values_N.new_zeros(batch.ids_BT.shape).index_put(layout.target_N, values_N)
+def spread(values_N: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tensor:
+    """Values of the learned tokens, (N,) or (N, K), at their places in the batch, 0 elsewhere."""
+    return values_N.new_zeros(*batch.ids_BT.shape, *values_N.shape[1:]).index_put(layout.target_N, values_N)
+
+
+def _listed(logits_NV: torch.Tensor, layout: Layout, batch: Batch) -> torch.Tensor:
+    """Log-probs of the tokens that a teacher lists, (N, K), at the teacher's temperature, which is 1 unless told."""
+    if TEACHER_TEMPERATURE in batch.columns:
+        logits_NV = logits_NV / batch.columns[TEACHER_TEMPERATURE][layout.target_N].unsqueeze(1)
+    ids_NK = batch.columns[TEACHER_IDS][layout.target_N].long()
+    return torch.log_softmax(logits_NV, dim=-1).gather(1, ids_NK)
 
 
 def _switch_off_dropout(model: LanguageModel) -> None:

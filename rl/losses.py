@@ -38,7 +38,8 @@ Outputs = Mapping[str, torch.Tensor]
 """What a pass of a model says about each token, (B, T) by name, 0 where not learned.
 
 log_probs: of the token itself, at the sampling temperature; entropy: of the distribution that it is drawn from, in
-nats; values: of the state in which it is chosen; outcome_nll, outcome_prob, pass_prob: see critics/model.py.
+nats; values: of the state in which it is chosen; listed_log_probs, (B, T, K): see rl/distill.py; outcome_nll,
+outcome_prob, pass_prob: see critics/model.py.
 """
 
 
@@ -265,8 +266,8 @@ def term_loss(term: Term, outputs: Outputs, batch: Batch, w_BT: torch.Tensor) ->
     """weight * sum of loss * w over some rows; added up over rows and divided by the units, it is the term's loss."""
     # Before the loss, so that no 0 * NaN enters the gradient; after it, so that none enters the sum.
     of_term_BT = tokens_of(term, batch)
-    outputs = {name: torch.where(of_term_BT, output_BT, 0.0) for name, output_BT in outputs.items()}
-    batch = batch.with_columns({name: torch.where(of_term_BT, batch.columns[name], 0.0) for name in term.needs})
+    outputs = {name: _kept(output, of_term_BT) for name, output in outputs.items()}
+    batch = batch.with_columns({name: _kept(batch.columns[name], of_term_BT) for name in term.needs})
     loss_BT = torch.where(of_term_BT, term.loss(outputs, batch), 0.0)
     return term.weight * (loss_BT * w_BT).sum()
 
@@ -280,6 +281,11 @@ def rows_in_use(objective: tuple[Term, ...], batch: Batch) -> torch.Tensor:
             carries_BT = carries_BT & (batch.columns[term.silent_where_zero] != 0)
         used_B |= carries_BT.any(dim=1)
     return used_B.nonzero().squeeze(1)
+
+
+def _kept(values: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+    """(B, T) or (B, T, K), 0 outside the mask."""
+    return torch.where(mask_BT.reshape(*mask_BT.shape, *(1,) * (values.dim() - 2)), values, 0)
 
 
 def _row_mean(values_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:

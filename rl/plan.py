@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from envs.rewards import REWARDS
 from rl.config import RunConfig
+from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
 from rl.losses import Term, outcome_ce
 from rl.phases import imitation_objective, reinforce_objective
 
@@ -43,6 +44,8 @@ class Judge:
     """Whether it is a copy of the policy, which takes memory of its own."""
     is_trained: bool = False
     """Whether it takes a step per round: then the copy also has gradients and optimizer states."""
+    per_token: int | None = None
+    """Values that it gives per token, where that is a list of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,57 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
             f"of those that passed, the {settings.choose} {settings.programs_per_problem} per problem are imitated in "
             f"{settings.epochs} epochs",
         ),
+    )
+
+
+def imitation_of_teacher(
+    config: RunConfig, objective: tuple[Term, ...], judges: tuple[Judge, ...] = (), *, filtered: bool = True
+) -> Phase:
+    """The phase of `rl.teacher_phases.imitate_teacher`, as if the teacher solved every problem."""
+    settings, teacher = config.ekt, config.teacher
+    kept = f"of those that pass, the {settings.choose} {settings.programs_per_problem} per problem are imitated"
+    return Phase(
+        name="ekt",
+        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        problems=settings.problems_per_round,
+        n=settings.programs_per_problem if filtered else teacher.n,
+        objective=objective,
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        reward="1 where the answer is right, and only those programs are imitated" if filtered else "none",
+        judges=judges,
+        notes=(
+            f"programs are written once by the teacher: {settings.problems} problems, {teacher.n} each, {teacher.ask}",
+            f"{kept if filtered else 'all of them are imitated'} in {settings.epochs} epochs",
+        ),
+    )
+
+
+def teacher_judges(config: RunConfig) -> tuple[Judge, ...]:
+    """What `rl.teacher_scores.teacher_distribution` adds; a whole vocabulary, not known here, counts as one value."""
+    count = config.distil.top_k or 1
+    return (
+        Judge(TEACHER_IDS, per_token=count),
+        Judge(TEACHER_LOG_PROBS, is_copy=True, per_token=count),
+        Judge(TEACHER_TEMPERATURE),
+    )
+
+
+def distillation_on_policy(config: RunConfig, objective: tuple[Term, ...]) -> Phase:
+    """The phase of `rl.teacher_phases.distil_on_policy`."""
+    settings = config.distil
+    return Phase(
+        name="distil",
+        rounds=settings.rounds,
+        problems=settings.problems_per_round,
+        n=config.sampling.n,
+        objective=objective,
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        temperature=config.sampling.temperature,
+        reward="none: programs are run to be measured only",
+        judges=teacher_judges(config),
+        notes=("the policy writes, and learns the teacher's distribution in every state that it came to",),
     )
 
 

@@ -21,8 +21,11 @@ CONFIG, MANIFEST, JOURNAL = "config.json", "manifest.json", "journal.jsonl"
 CALIBRATION, CRITIC_TOKENS = "calibration.json", "critic_tokens.json"
 """How far a critic can be trusted, and its values along a few programs; only in runs that have one."""
 RECORDED_VERSIONS = ("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
-MAY_CHANGE = ("folder", "graders", "checkpoints", "alarms", "log")
-"""Sections that a run may go on with when they differ: they do not decide what is learned."""
+MAY_CHANGE = (
+    *("folder", "graders", "checkpoints", "alarms", "log", "teacher.cache", "teacher.max_requests"),
+    *("teacher.max_tokens", "teacher.parallel", "teacher.tries", "teacher.timeout_s", "teacher.key_variable"),
+)
+"""Sections and keys that a run may go on with when they differ: they do not decide what is learned."""
 
 
 class Run:
@@ -122,7 +125,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
     """Keys of two configs that differ, as (dotted name, before, now), but for those that may change."""
     found: list[tuple[str, Any, Any]] = []
     for name in sorted({*before, *now}):
-        if not prefix and name in MAY_CHANGE:
+        if prefix + name in MAY_CHANGE:
             continue
         old, new = before.get(name), json.loads(json.dumps(now.get(name), default=str))
         if isinstance(old, dict) and isinstance(new, dict):

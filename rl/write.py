@@ -20,6 +20,7 @@ from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from envs.verdict import Verdict
 from rl.decode import Completion, StopStrings, sample
 from rl.models import Policy
+from rl.teachers import Answer, Question, Teacher
 
 Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
@@ -121,6 +122,59 @@ def by_reference(policy: Policy, *, ask: Ask) -> Write:
     return write
 
 
+def local_teacher(
+    policy: Policy, *, temperature: float, max_new_tokens: int, stop: StopStrings | None = None, rows: int = 256
+) -> Teacher:
+    """A model in this process as a teacher, with its own tokenizer; about `rows` answers are decoded together."""
+
+    def answer(questions: Sequence[Question]) -> Iterator[list[Answer]]:
+        together = max(1, rows // max((len(question.seeds) for question in questions), default=1))
+        for start in range(0, len(questions), together):
+            chunk = questions[start : start + together]
+            completions = sample(
+                policy.model,
+                [policy.encode(question.prompt.text) for question in chunk],
+                [question.seeds for question in chunk],
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                end_id=policy.end_id,
+                stop=stop,
+            )
+            for group in completions:
+                texts = [policy.decode(completion.ids) for completion in group]
+                yield [
+                    Answer(text if stop is None else stop.cut(text), completion.stop)
+                    for text, completion in zip(texts, group, strict=True)
+                ]
+
+    return answer
+
+
+def by_teacher(
+    teacher: Teacher, policy: Policy, *, ask: Ask, prompt: Ask, n: int, temperature: float, seed: int
+) -> Write:
+    """`n` programs per problem by a teacher, as the learner would write them: in its own ids, after its own prompt.
+
+    The rollout's prompt says how the teacher was asked, its prompt ids are those of `prompt` for the learner. A seed
+    does not depend on the round, so that a question that was answered once is found in a cache.
+    """
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
+        questions = [
+            Question(ask(problem), tuple(rollout_seed(seed, 0, problem.id, i) for i in range(n)))
+            for problem in problems
+        ]
+        for problem, question, answers in zip(problems, questions, teacher(questions), strict=True):
+            ids = policy.encode(prompt(problem).text)
+            rollouts = [
+                _taught(policy, problem, question.prompt, ids, answer, temperature, row_seed)
+                for answer, row_seed in zip(answers, question.seeds, strict=False)
+            ]
+            yield ungraded(problem, rollouts)
+
+    return write
+
+
 def together(*writers: Write) -> Write:
     """Every writer attempts every problem: a Group holds the rollouts of all of them, writer by writer."""
 
@@ -172,6 +226,12 @@ def repairs(policy: Policy, groups: Iterable[Group], grade: GradeAll, at_most: i
 def ungraded(problem: Problem, rollouts: Sequence[Rollout]) -> Group:
     """A Group whose programs nobody has run yet."""
     return Group(problem, tuple(rollouts), (None,) * len(rollouts))
+
+
+def with_question(rollout: Rollout) -> Rollout:
+    """The same rollout with a loss on its prompt as well, but for the first token, which nothing predicts."""
+    first, rest = rollout.prompt_ids[:1], rollout.prompt_ids[1:]
+    return replace(rollout, prompt_ids=first, segments=(Segment(rest, rollout.author), *rollout.segments))
 
 
 def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:
@@ -268,4 +328,29 @@ def _written(policy: Policy, problem: Problem, prompt: Prompt, prompt_ids: tuple
         text=text,
         program=solution,
         stop=StopReason.NOT_SAMPLED,
+    )
+
+
+def _taught(
+    policy: Policy,
+    problem: Problem,
+    asked: Prompt,
+    prompt_ids: tuple[int, ...],
+    answer: Answer,
+    temperature: float,
+    seed: int,
+) -> Rollout:
+    """The program of an answer, continuing the starter code as a reference does; what was cut off has no end."""
+    program = extract_program(answer.text, problem)
+    ids = policy.encode(completion_for(problem, program).rstrip() + "\n")
+    end = () if answer.stop is StopReason.LENGTH else (policy.end_id,)
+    return Rollout(
+        prompt=asked,
+        prompt_ids=prompt_ids,
+        segments=(Segment((*ids, *end), "teacher"),),
+        text=answer.text,
+        program=program,
+        stop=answer.stop,
+        temperature=temperature,
+        seed=seed,
     )

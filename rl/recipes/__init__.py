@@ -10,7 +10,7 @@ from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.plan import Plan
-from rl.recipes import coderl, expert_iteration, grpo, ppo, warm_start
+from rl.recipes import coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, seqkd, warm_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,13 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "coderl": Recipe(coderl.run, coderl.plan),
+        "ekt": Recipe(ekt.run, ekt.plan),
         "expert_iteration": Recipe(expert_iteration.run, expert_iteration.plan),
         "grpo": Recipe(grpo.run, grpo.plan),
+        "kd": Recipe(kd.run, kd.plan),
+        "on_policy_distillation": Recipe(on_policy_distillation.run, on_policy_distillation.plan),
         "ppo": Recipe(ppo.run, ppo.plan),
+        "seqkd": Recipe(seqkd.run, seqkd.plan),
         "warm_start": Recipe(warm_start.run, warm_start.plan),
     }
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from rl.config_checks import RECIPES_OF_TEACHERS
 from rl.experience import read_rows
 from rl.recipes import RECIPES
 
@@ -30,7 +31,7 @@ def small_run(recipe: str, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "expert_iteration"])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in ("expert_iteration", *RECIPES_OF_TEACHERS)])
 def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path) -> None:
     done = small_run(recipe, tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr

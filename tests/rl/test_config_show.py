@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.cli import main
@@ -40,6 +40,7 @@ CONFIG = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(values=CONFIG)
 def test_a_config_that_is_shown_is_read_back_the_same(tmp_path_factory: Any, values: dict[str, Any]) -> None:
     config = RunConfig.model_validate(values)

@@ -1,0 +1,357 @@
+"""Phases of a teacher: open it, say how good it is, let it write programs, and imitate what was chosen of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import compress
+from pathlib import Path
+
+from critics.filters import CHOICES, chosen, only, passing
+from critics.programs import literals_from_text, without_dead_code
+from envs.answers import checked_as_in_paper
+from envs.errors import UserError
+from envs.problem import Problem
+from envs.prompts import ApplyTemplate, chain_of_thought, chat, few_shot, plain
+from envs.rollout import Group, Prompt
+from rl.collect import Rounds
+from rl.config_teacher import TeacherSection
+from rl.credit import imitate
+from rl.decode import DEDENT, StopStrings
+from rl.draw import in_epochs
+from rl.engine import gather, make_accelerator, rank, world_size
+from rl.evaluate import evaluation_of, outcomes_of
+from rl.experience import EVALUATION, PhaseRecord, groups_by_problem
+from rl.experiment import SEEDS_APART, Experiment
+from rl.learner import Learner
+from rl.loop import train
+from rl.losses import Term
+from rl.models import Policy, load_policy, policy_folder
+from rl.phases import attempt
+from rl.score import Score, nobody
+from rl.teacher_cache import AnswerCache
+from rl.teacher_scores import LikeliestTokens, teacher_distribution
+from rl.teacher_server import ServerSettings, server_teacher
+from rl.teachers import Teacher, stored_teacher
+from rl.write import Ask, Write, by_teacher, from_experience, local_teacher, with_question
+
+TAUGHT = "teacher_programs"
+"""Phase whose programs a teacher wrote."""
+WEAK, STRONG = 0.3, 0.8
+"""Pass rates of a teacher between which a learner's gain can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTeacher:
+    """A teacher that is ready to be asked."""
+
+    teacher: Teacher
+    """Who answers."""
+    ask: Ask
+    """How it is asked."""
+    settings: TeacherSection
+    """How much it writes."""
+    policy: Policy | None = None
+    """Its model, where that is in this process."""
+
+    def write(self, learner: Policy, n: int, seed: int) -> Write:
+        """`n` programs per problem, for a learner that reads the plain prompt."""
+        temperature = self.settings.temperature
+        return by_teacher(self.teacher, learner, ask=self.ask, prompt=plain, n=n, temperature=temperature, seed=seed)
+
+
+@contextmanager
+def open_teacher(experiment: Experiment) -> Iterator[OpenTeacher]:
+    """The teacher of the config; what a server answers is kept in `teacher.cache`.
+
+    Raises UserError where its model, file or server cannot be used.
+    """
+    settings = experiment.config.teacher
+    if settings.file is not None:
+        yield OpenTeacher(stored_teacher(settings.file), _ask(experiment, json.dumps), settings)
+    elif settings.server:
+        budgets = {"max_requests": settings.max_requests, "max_tokens": settings.max_tokens}
+        with AnswerCache(settings.cache, part=rank(), parts=world_size(), **budgets) as cache:
+            yield OpenTeacher(server_teacher(_server(settings), cache), _ask(experiment, json.dumps), settings)
+    else:
+        policy = _load(settings.model)
+        strings = _stop(settings)
+        vocabulary = policy.model.config.get_text_config().vocab_size
+        teacher = local_teacher(
+            policy,
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            stop=StopStrings(strings, policy.tokenizer, vocabulary) if strings else None,
+        )
+        template = partial(policy.tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+        yield OpenTeacher(teacher, _ask(experiment, template), settings, policy)
+
+
+def lessons(experiment: Experiment, at_most: int) -> tuple[Problem, ...]:
+    """Train problems that a teacher attempts: the first ones that decide nothing, neither as dev nor as test."""
+    held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
+    return tuple(problem for problem in experiment.train if problem.id not in held_out)[:at_most]
+
+
+def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
+    """Print the teacher's pass@1 on the dev problems, and warn where little can be learned from what follows.
+
+    A file of answers need not speak of them: then only its programs for the train problems say how good it is.
+    """
+    if teacher.settings.file is not None:
+        return
+    config = experiment.config
+    write = teacher.write(experiment.policy, config.evaluation.n, config.seed + SEEDS_APART * 3)
+    record = PhaseRecord(experiment.store, "evaluation_teacher", EVALUATION)
+    dev = _askable(experiment, teacher, experiment.dev)
+    groups = Rounds(lambda _: dev, write, experiment.grader.submit, rounds=1, record=record)(0)
+    rate = evaluation_of(gather([outcomes_of(group) for group in groups]), (1,)).pass_at_1
+    experiment.log.say(f"teacher, {teacher.settings.ask}: pass@1 {rate:.1%} on {len(dev)} dev problems")
+    if not WEAK <= rate <= STRONG:
+        experiment.log.say(
+            f"warning: pass@1 of the teacher is {rate:.2f}, not between {WEAK} and {STRONG}: a weaker one solves too "
+            f"few problems to teach, of a stronger one a learner's own gain is hard to see"
+        )
+
+
+def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
+    """The teacher's programs for the lessons, all of them run and stored; returns those that fit the learner.
+
+    Raises UserError where there are none.
+    """
+    settings = experiment.config.ekt
+    problems = _askable(experiment, teacher, lessons(experiment, settings.problems))
+    checked = problems if settings.check == "value" else tuple(map(_checked_as_in_paper, problems))
+    attempt(experiment, TAUGHT, checked, teacher.write(experiment.policy, teacher.settings.n, experiment.config.seed))
+    groups = groups_by_problem(experiment.store.folder, problems, (TAUGHT,))
+    solved = sum(any(v is not None and v.passed for v in group.verdicts) for group in groups.values())
+    mode = teacher.settings.ask
+    experiment.log.say(
+        f"teacher, {mode}: {solved} of {len(problems)} train problems solved with {teacher.settings.n} tries"
+    )
+    readable = _readable(experiment, groups)
+    if not readable:
+        raise UserError(
+            "teacher: not one program for the train problems that fits the policy; see teacher.file, teacher.n"
+        )
+    return readable
+
+
+def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
+    """What is chosen of the programs that passed; raises UserError where nothing is left to imitate."""
+    settings = experiment.config.ekt
+    filters: list[Callable[[str, Problem], bool]] = []
+    filters += [without_dead_code] if settings.without_dead_code else []
+    filters += [literals_from_text] if settings.literals_from_text else []
+    kept: dict[str, Group] = {}
+    for name, group in groups.items():
+        found = passing(group)
+        for keep in filters:
+            found = only(found, keep)
+        found = chosen(found, CHOICES[settings.choose], settings.programs_per_problem)
+        if found.rollouts:
+            kept[name] = found
+    if not kept:
+        raise UserError(
+            "ekt: not one program of the teacher was accepted, so there is nothing to imitate; take a better teacher, "
+            "more programs (teacher.n), another prompt (teacher.ask, teacher.shots) or fewer filters"
+        )
+    experiment.log.say(
+        f"{sum(len(group.rollouts) for group in kept.values())} programs to imitate for {len(kept)} problems"
+    )
+    return kept
+
+
+def imitate_teacher(
+    experiment: Experiment, phase: str, groups: Mapping[str, Group], objective: tuple[Term, ...], score: Score = nobody
+) -> None:
+    """Learn from a teacher's programs, which no verdict weighs any more, for `ekt.epochs` passes."""
+    config = experiment.config
+    settings = config.ekt
+    held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
+    assert not held_out & set(groups), "a problem that decides or measures is never learned from"
+    if settings.question_loss:
+        groups = {
+            name: replace(group, rollouts=tuple(map(with_question, group.rollouts))) for name, group in groups.items()
+        }
+    problems = [group.problem for group in groups.values()]
+    learner = experiment.learner(settings.learning_rate)
+    rounds = math.ceil(len(problems) * settings.epochs / settings.problems_per_round)
+    train(
+        learner,
+        Rounds(
+            in_epochs(problems, settings.problems_per_round, config.seed),
+            from_experience(groups),
+            grade=None,
+            rounds=rounds,
+            watch=experiment.log.watch,
+        ),
+        score=score,
+        credit=imitate,
+        objective=objective,
+        rounds=rounds,
+        temperature=1.0,
+        seed=config.seed,
+        log=experiment.log,
+        checkpoints=experiment.phase(phase, learner=learner),
+        evaluate=experiment.dev_pass_rate,
+        evaluate_every=settings.evaluate_every,
+    )
+
+
+def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score: Score) -> None:
+    """Learn the teacher's distributions on the policy's own programs for the lessons, for `distil.rounds` rounds."""
+    config = experiment.config
+    settings = config.distil
+    learner = experiment.learner(settings.learning_rate)
+    problems = lessons(experiment, len(experiment.train))
+    draw = in_epochs(problems, settings.problems_per_round, config.seed)
+    write = experiment.write(policy_version=lambda: learner.n_steps)
+    rounds = experiment.rounds("distil", draw, write, rounds=settings.rounds)
+    train(
+        learner,
+        rounds,
+        score=score,
+        credit=imitate,
+        objective=objective,
+        rounds=settings.rounds,
+        temperature=config.sampling.temperature,
+        seed=config.seed,
+        log=experiment.log,
+        checkpoints=experiment.phase("distil", learner=learner, rounds=rounds),
+        evaluate=experiment.dev_pass_rate,
+        evaluate_every=settings.evaluate_every,
+    )
+
+
+def distribution_of(experiment: Experiment, teacher: OpenTeacher) -> Score:
+    """What the teacher's model says about the tokens of a batch; its own prompt is read where `distil.prompted`.
+
+    Raises UserError where its tokenizer is not the learner's: then their tokens are not comparable.
+    """
+    policy, settings, asked = experiment.policy, experiment.config.distil, teacher.policy
+    assert asked is not None, "a config with another kind of teacher is refused before"
+    if asked.tokenizer.get_vocab() != policy.tokenizer.get_vocab():
+        raise UserError(
+            f"teacher.model: {teacher.settings.model} has another tokenizer than the policy, so that distributions "
+            f"over tokens cannot be compared; choose a model of one family, or recipe ekt or seqkd, which compare none"
+        )
+    width = policy.model.config.get_text_config().vocab_size
+    learner = Learner(
+        LikeliestTokens(asked.model, vocabulary=width, top_k=settings.top_k),
+        learning_rate=0.0,
+        micro_batch_tokens=experiment.config.learner.micro_batch_tokens,
+    )
+
+    def prompt_ids(problem: Problem) -> tuple[int, ...]:
+        return asked.encode(teacher.ask(problem).text)
+
+    return teacher_distribution(learner, settings.temperature, prompt_ids if settings.prompted else None)
+
+
+def _askable(experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems whose prompt, with an answer, fits a teacher in this process; says how many do not."""
+    positions = None if teacher.policy is None else teacher.policy.positions
+    if teacher.policy is None or positions is None:
+        return tuple(problems)
+    room = positions - teacher.settings.max_new_tokens
+    lengths = teacher.policy.prompt_lengths([teacher.ask(problem).text for problem in problems])
+    kept = tuple(problem for problem, length in zip(problems, lengths, strict=True) if length <= room)
+    if not kept:
+        raise UserError(
+            f"teacher.max_new_tokens: no prompt fits: the shortest has {min(lengths, default=0)} tokens, "
+            f"{teacher.settings.max_new_tokens} new ones are asked for, and the teacher has {positions} positions"
+        )
+    if len(kept) < len(problems):
+        experiment.log.say(f"{len(problems) - len(kept)} of {len(problems)} prompts do not fit the teacher; left out")
+    return kept
+
+
+def _readable(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The groups without programs that are, with their prompt, longer than the learner's positions; says how many."""
+    positions = experiment.policy.positions
+    if positions is None:
+        return dict(groups)
+    found, n_left_out = {}, 0
+    for name, group in groups.items():
+        fits = [len(rollout.prompt_ids) + len(rollout.completion_ids) <= positions for rollout in group.rollouts]
+        kept = Group(group.problem, tuple(compress(group.rollouts, fits)), tuple(compress(group.verdicts, fits)))
+        n_left_out += fits.count(False)
+        if kept.rollouts:
+            found[name] = kept
+    if n_left_out:
+        experiment.log.say(f"{n_left_out} programs of the teacher are longer than the policy's positions; left out")
+    return found
+
+
+def _load(name: str) -> Policy:
+    try:
+        policy = load_policy(str(policy_folder(Path(name))))
+    except UserError as error:
+        raise UserError(str(error).replace("model.name", "teacher.model", 1)) from None
+    policy.model.to(make_accelerator().device)
+    return policy
+
+
+def _server(settings: TeacherSection) -> ServerSettings:
+    shared = (
+        "server",
+        "model",
+        "temperature",
+        "max_new_tokens",
+        "api",
+        "per_request",
+        "parallel",
+        "tries",
+        "timeout_s",
+    )
+    values = settings.model_dump(include={*shared, "key_variable"})
+    return ServerSettings(**values, stop=_stop(settings))
+
+
+def _stop(settings: TeacherSection) -> tuple[str, ...]:
+    continues = settings.ask in ("plain", "few_shot")
+    return (*settings.stop, *(DEDENT if settings.stop_at_dedent and continues else ()))
+
+
+def _ask(experiment: Experiment, template: ApplyTemplate) -> Ask:
+    """The prompt that the config names; its exemplars are other labelled problems than the one asked."""
+    settings = experiment.config.teacher
+    held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
+    shown = [problem for problem in experiment.labelled if problem.id not in held_out]
+    if settings.ask == "chain_of_thought":
+        shown = [problem for problem in shown if problem.rationale]
+    if settings.ask != "plain" and len(shown) <= settings.shots:
+        raise UserError(
+            f"teacher.shots: {settings.shots} exemplars need {settings.shots + 1} labelled problems that are neither "
+            f"dev nor test, one to spare for where an exemplar itself is asked; got {len(shown)}"
+        )
+
+    def ask(problem: Problem) -> Prompt:
+        exemplars = _others(problem, shown, settings.shots)
+        match settings.ask:
+            case "plain":
+                return plain(problem)
+            case "few_shot":
+                return few_shot(problem, exemplars)
+            case "chain_of_thought":
+                return chain_of_thought(problem, exemplars)
+            case "chat":
+                return chat(problem, template, exemplars)
+
+    return ask
+
+
+def _others(problem: Problem, shown: Sequence[Problem], count: int) -> list[Problem]:
+    return [other for other in shown[: count + 1] if other.id != problem.id][:count]
+
+
+def _checked_as_in_paper(problem: Problem) -> Problem:
+    try:
+        return checked_as_in_paper(problem)
+    except ValueError as error:
+        raise UserError(f'ekt.check: {error}; set ekt.check = "value"') from None
