@@ -114,16 +114,19 @@ class WeightsAndBiases(Sink):
             config=self.config,
             resume="allow",
             mode=os.environ.get("WANDB_MODE", "offline"),
-            settings=wandb.Settings(silent=True, console="off"),
+            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
         )
+        self.phases: set[str] = set()
 
     def write(self, phase: str, number: int, values: Mapping[str, float]) -> None:
         """Add all names at once; every phase counts its own rounds, so wandb's own step is not used."""
-        self.run.define_metric(f"{phase}/*", step_metric=f"{phase}/round")
+        if phase not in self.phases:
+            self.run.define_metric(f"{phase}/*", step_metric=f"{phase}/round")
+            self.phases.add(phase)
         self.run.log({f"{phase}/{name}": value for name, value in {"round": number, **values}.items()})
 
     def close(self) -> None:
-        """Wait until everything is on the disk."""
+        """End the run; a process of wandb's own writes what is left, before ours ends."""
         self.run.finish()
 
 

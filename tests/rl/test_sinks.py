@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
+import time
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -77,15 +79,21 @@ def test_wandb_gets_every_number_without_a_network(tmp_path: Path, monkeypatch: 
 
     assert "warning" not in log_a_round(tmp_path, WeightsAndBiases("project", tmp_path, CONFIG))
     (file,) = tmp_path.glob(f"wandb/offline-run-*-{run_name(tmp_path)}/*.wandb")
-    content, at, found = file.read_bytes(), 7, {}
-    while at < len(content):  # records of checksum, length, kind; one block is enough for so few
-        (length,) = struct.unpack_from("<H", content, at + 4)
-        items = Record.FromString(content[at + 7 : at + 7 + length]).history.item
-        values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    deadline = time.monotonic() + 60
+    records: list[Any] = []
+    while not any(record.HasField("exit") for record in records) and time.monotonic() < deadline:
+        time.sleep(0.1)  # another process writes the file
+        content, at, records = file.read_bytes(), 7, []
+        while at < len(content):  # records of checksum, length, kind; one block is enough for so few
+            (length,) = struct.unpack_from("<H", content, at + 4)
+            records.append(Record.FromString(content[at + 7 : at + 7 + length]))
+            at += 7 + length
+    found = {}
+    for record in records:
+        values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
         found |= {
             (name, values["reinforce/round"]): value for name, value in values.items() if name.startswith("reinforce/")
         }
-        at += 7 + length
     assert found.pop(("reinforce/round", 4)) == 4
     assert found == WRITTEN
 
