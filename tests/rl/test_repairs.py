@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from envs.feedback import by_examples
 from envs.grading import GradeRequest
 from envs.problem import ExampleTests, HiddenTests, TestCase
 from envs.prompts import plain, repair
@@ -31,13 +32,20 @@ def test_pairs_become_repair_prompts_with_the_ids_of_the_program_that_passed(sma
 
 
 def test_programs_that_the_examples_let_pass_are_left_out(small_world: World) -> None:
-    """2 + 3 and 2 - -3: whoever fails on hidden tests alone gives a repair model nothing to go by."""
+    """Whoever fails on hidden tests alone gives a repair model nothing to go by."""
     group = small_world.groups[0]
     lenient = replace(group.problem, example_tests=ExampleTests((TestCase([0, 0], 0),)))
     found = repairs(small_world.policy, [Group(lenient, group.rollouts, group.verdicts)], small_world.grader.grade, 99)
     assert found
-    texts = [rollout.prompt.text for rollout in found[lenient.id].rollouts]
-    assert not any("return a - b\n" in text for text in texts)
+    failed = [r for r, v in zip(group.rollouts, group.verdicts, strict=True) if v and not v.passed]
+    feedbacks = by_examples([(lenient, rollout.program) for rollout in failed], small_world.grader.grade)
+    shown = {
+        repair(lenient, rollout.program, feedback).text
+        for rollout, feedback in zip(failed, feedbacks, strict=True)
+        if feedback is not None and not feedback.passed
+    }
+    assert {rollout.prompt.text for rollout in found[lenient.id].rollouts} == shown
+    assert any(feedback is not None and feedback.passed for feedback in feedbacks)
     assert repairs(small_world.policy, [replace(group, problem=replace(lenient, example_tests=ExampleTests()))], small_world.grader.grade) == {}  # fmt: skip
 
 

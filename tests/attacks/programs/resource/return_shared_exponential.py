@@ -1,8 +1,8 @@
 # group: resource
-# problem: reverse_list
-# verdict: wrong_answer | output_limit | timeout
+# problem: reverse_list_patient
+# verdict: wrong_answer | output_limit
 # must not: write 2**60 nodes from sixty lists
-# why open: over the cap on nodes, cut at the cap on depth and therefore unequal, or out of CPU time where that comes first
+# why open: over the cap on nodes, or cut at the cap on depth and therefore unequal
 # --- program ---
 def reverse_list(xs):
     value = [0]

@@ -1,8 +1,8 @@
 # group: robustness
-# problem: add_small
-# verdict: runtime_error | memory_limit | wrong_answer | timeout
+# problem: add_small_patient
+# verdict: runtime_error | memory_limit | wrong_answer
 # must not: be a sandbox_error because the process crashed
-# why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises, or the stack is large enough; on a slow machine its CPU time ends first
+# why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises, or the stack is large enough
 # --- program ---
 import sys
 
