@@ -48,6 +48,8 @@ class Checkpoints:
     """Called before a phase goes on, with the rounds that count; what was noted of later ones is to be dropped."""
     finished: bool = field(default=False, init=False)
     """Whether the phase is over."""
+    rounds: int = field(default=0, init=False)
+    """Rounds that the phase has at most."""
     rounds_done: int = field(default=0, init=False)
     """Rounds that are behind the state as it is."""
 
@@ -61,17 +63,22 @@ class Checkpoints:
                 part.restore(newest / name)
         if self.finished:
             return range(0)
+        self.rounds = rounds
         self.when_unfinished(self.rounds_done)
         return range(self.rounds_done, rounds)
 
-    def round_done(self, number: int) -> None:
-        """Note that a round is over, and save where a checkpoint is due."""
+    def round_done(self, number: int, stop: bool = False) -> None:
+        """Note that a round is over, and save where a checkpoint is due: always after the last one, or at a `stop`.
+
+        Of the checkpoints of a phase that is over only the last one stays.
+        """
         self.rounds_done = number + 1
-        if self.rounds_done % self.every == 0:
+        self.finished = stop or self.rounds_done == self.rounds
+        if self.finished or self.rounds_done % self.every == 0:
             self._save()
 
     def finish(self) -> None:
-        """Save the end of the phase; of its checkpoints only this one stays."""
+        """Save the end of a phase that had no round to do."""
         if not self.finished:
             self.finished = True
             self._save()
@@ -104,7 +111,7 @@ class NoCheckpoints:
         """All rounds."""
         return range(rounds)
 
-    def round_done(self, number: int) -> None:
+    def round_done(self, number: int, stop: bool = False) -> None:
         """Keep nothing."""
 
     def finish(self) -> None:

@@ -68,10 +68,11 @@ def train(
             with watch("evaluate_s"):
                 pass_rate = evaluate()
             log.evaluation(number, pass_rate)
+        stop = stop_above is not None and pass_rate > stop_above
         with watch("save_s"):
-            checkpoints.round_done(number)
+            checkpoints.round_done(number, stop)
         log.seconds(number, watch.take())
-        if stop_above is not None and pass_rate > stop_above:
+        if stop:
             break
     checkpoints.finish()
 
