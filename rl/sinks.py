@@ -27,7 +27,7 @@ from rl.run import journal
 class Sink(ABC):
     """One tracker of a run."""
 
-    library: str
+    package: str
     """What it imports, when the first number comes; also the name of its package."""
 
     def __init__(self, project: str, folder: Path, config: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Sink(ABC):
 class TensorBoard(Sink):
     """Event files in the folder `tensorboard` of the run."""
 
-    library = "tensorboardX"
+    package = "tensorboardX"
 
     def open(self) -> None:
         """Begin an event file; that of a resumed run lies beside the first."""
@@ -71,7 +71,7 @@ class TensorBoard(Sink):
 class Trackio(Sink):
     """A run of trackio's, in its own database on this machine: `trackio show`."""
 
-    library = "trackio"
+    package = "trackio"
 
     def open(self) -> None:
         """Begin the run, or go on with it."""
@@ -101,7 +101,7 @@ class Trackio(Sink):
 class WeightsAndBiases(Sink):
     """A run of wandb's in the folder `wandb` of the run: `wandb sync` sends it, WANDB_MODE=online does so at once."""
 
-    library = "wandb"
+    package = "wandb"
 
     def open(self) -> None:
         """Begin the run, or go on with it."""
@@ -169,16 +169,16 @@ class Sinks:
                 yield
         except Exception as error:  # whatever a foreign library does, the run is worth more
             self.sinks.remove(sink)
-            self.say(f"warning: {sink.library} gets no more numbers, training goes on: {type(error).__name__}: {error}")
+            self.say(f"warning: {sink.package} gets no more numbers, training goes on: {type(error).__name__}: {error}")
 
 
 def refuse_missing(names: Sequence[str]) -> None:
     """Raise UserError where the library of a tracker is not installed; nothing is imported."""
     for name in names:
-        library = SINKS[name].library
-        if find_spec(library) is None:
+        package = SINKS[name].package
+        if find_spec(package) is None:
             raise UserError(
-                f"log.to: {name} needs the package {library}, which is not installed: `pip install {library}`"
+                f"log.to: {name} needs the package {package}, which is not installed: `pip install {package}`"
             )
 
 

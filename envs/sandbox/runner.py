@@ -20,6 +20,7 @@ from enum import StrEnum
 from envs.problem import Limits
 from envs.sandbox.inside.zygote import BORN, ENDED, FAILED, ORDER, READY
 from envs.sandbox.jail import Interpreter, Level, worker_user, zygote_command, zygote_environment
+from envs.sandbox.processes import address_space, cpu_time, longest_wait, prefer_as_victim, thread_count
 
 POLL_S = 0.02
 """Time between two looks at a running program: limits fire at most this much late, plus scheduling."""
@@ -128,11 +129,11 @@ class Run:
                 raise SandboxError(f"a child was not ready within {START_S:.0f} s")
             return
         wall = now - self.started
-        if _cpu_time(self.pid) > self.limits.cpu_s:
+        if cpu_time(self.pid) > self.limits.cpu_s:
             self.kill(Killed.CPU)
         elif wall - waited > self.limits.wall_s:
             self.kill(Killed.WALL)
-        elif _threads(self.pid) > MAX_PROCESSES:
+        elif thread_count(self.pid) > MAX_PROCESSES:
             self.kill(Killed.THREADS)
 
     def kill(self, why: Killed) -> None:
@@ -217,7 +218,7 @@ class Worker:
             raise
 
     def _await_birth(self) -> None:
-        _prefer_as_victim(self.process.pid)
+        prefer_as_victim(self.process.pid)
         if not select.select([self.socket], [], [], START_S)[0]:
             raise SandboxError(f"the zygote was not ready within {START_S:.0f} s")
         message, pid = self.receive()
@@ -229,7 +230,7 @@ class Worker:
             raise SandboxError(words[-1] if words else f"the zygote ended with status {self.process.returncode}")
         os.ftruncate(self.errors, 0)
         self.zygote = os.pidfd_open(pid)
-        self.base_memory = _address_space(pid)
+        self.base_memory = address_space(pid)
 
     def send(self, order: bytes, descriptors: Sequence[int]) -> None:
         """Give the zygote an order."""
@@ -361,42 +362,3 @@ def _enforce(runs: list[Run]) -> None:
         for run in runs:
             if run.pid and run.answer is None and run.killed is None:
                 run.kill(stopped)
-
-
-def _cpu_time(pid: int) -> float:
-    """CPU seconds of a process and its threads, from its clock."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
-
-
-def longest_wait(pid: int) -> float:
-    """Seconds that one of its threads, at most, was ready to run and had no processor."""
-    longest = 0.0
-    with contextlib.suppress(OSError, IndexError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            longest = max(longest, int(_read(f"/proc/{pid}/task/{thread}/schedstat").split()[1]) / 1e9)
-    return longest
-
-
-def _threads(pid: int) -> int:
-    try:
-        return int(_read(f"/proc/{pid}/stat").rpartition(")")[2].split()[17])
-    except (OSError, IndexError):
-        return 1
-
-
-def _address_space(pid: int) -> int:
-    return int(_read(f"/proc/{pid}/statm").split()[0]) * os.sysconf("SC_PAGESIZE")
-
-
-def _prefer_as_victim(pid: int) -> None:
-    """When the system runs out of memory, programs are killed before anything else."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
-        file.write("1000")
-
-
-def _read(path: str) -> str:
-    with open(path) as file:
-        return file.read()

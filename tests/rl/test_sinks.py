@@ -114,7 +114,7 @@ def test_numbers_only_and_nested_ones_by_both_names() -> None:
 class Counting(Sink):
     """A sink that counts, and fails where it is told to."""
 
-    library = "counting"
+    package = "counting"
     fails_at = ""
 
     def open(self) -> None:
@@ -169,7 +169,7 @@ def test_nothing_is_opened_before_the_first_number(tmp_path: Path) -> None:
 def test_a_missing_library_is_named_with_the_command_that_installs_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SINKS[name], "library", "no_such_tracker")
+    monkeypatch.setattr(SINKS[name], "package", "no_such_tracker")
     with pytest.raises(UserError) as caught:
         refuse_missing([name])
     assert str(caught.value) == (
