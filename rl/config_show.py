@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.errors import UserError
 from rl.config import CONFIGS, RunConfig, keys, load_config
+from rl.config_files import flat
 
 SCHEMA_FILE = "schema.json"
 ABSENT = "(absent)"
@@ -65,17 +66,6 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[A
     """Keys whose values differ, each with both values; in the order of `a`, then of `b`."""
     pairs = {name: (a.get(name, ABSENT), b.get(name, ABSENT)) for name in (*a, *b)}
     return {name: (left, right) for name, (left, right) in pairs.items() if left != right}
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = value
-    return found
 
 
 def copy_examples(folder: Path) -> list[Path]:

@@ -10,7 +10,6 @@ Seconds and memory of programs are left out: they differ from run to run.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from envs.errors import UserError
 from envs.problem import Problem
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from envs.verdict import Integrity, Outcome, Verdict
-from rl.durable import append_line, lines_of, sync, without_torn_tail
+from rl.durable import append_line, lines_of, sync, whole_file, without_torn_tail
 from rl.engine import gather, is_main, rank, share, world_size
 
 COMMITS = "commits.jsonl"
@@ -191,7 +190,7 @@ def read_rows(
 
 
 def groups_by_problem(folder: Path, problems: Iterable[Problem], phases: Sequence[str]) -> dict[str, Group]:
-    """Everything that some phases have tried, as one Group per problem id, oldest rollout first.
+    """What some phases have tried: one Group per problem id in the order of `problems`, oldest rollout first.
 
     Only rollouts that were made for training are read. Problems that are not asked for are left out.
     """
@@ -202,7 +201,8 @@ def groups_by_problem(folder: Path, problems: Iterable[Problem], phases: Sequenc
             rows.setdefault(row["problem_id"], []).append(row)
     return {
         name: Group(wanted[name], tuple(map(rollout_of, found)), tuple(map(verdict_of, found)))
-        for name, found in rows.items()
+        for name in wanted
+        if (found := rows.get(name))
     }
 
 
@@ -218,10 +218,8 @@ def write_groups(path: Path, phase: str, number: int, groups: Sequence[Group], p
         for place, group in enumerate(groups)
         for index, (rollout, verdict) in enumerate(zip(group.rollouts, group.verdicts, strict=True))
     ]
-    partial = path.with_name(f".{path.name}")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
-    sync(partial)
-    os.rename(partial, path)
+    with whole_file(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
 
 
 def groups_of(rows: Iterable[Mapping[str, Any]], problems: Mapping[str, Problem]) -> list[Group]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError
+from rl.config_files import flat
 from rl.durable import append_line, lines_of, without_torn_tail, write_json
 
 CONFIG, MANIFEST, JOURNAL = "config.json", "manifest.json", "journal.jsonl"
@@ -112,8 +113,7 @@ def _begin(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], re
             f"with --folder"
         )
     before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    if changed := differences(before, config):
-        name, old, new = changed[0]
+    for name, old, new in _changed(before, config):
         raise UserError(
             f"{name}: this run was begun with {old!r}; got {new!r}; a run goes on as it began, so set it back or name "
             f"another folder with --folder"
@@ -121,18 +121,16 @@ def _begin(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], re
     return "resumed"
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Keys of two configs that differ, as (dotted name, before, now), but for those that may change."""
-    found: list[tuple[str, Any, Any]] = []
-    for name in sorted({*before, *now}):
-        if prefix + name in MAY_CHANGE:
-            continue
-        old, new = before.get(name), json.loads(json.dumps(now.get(name), default=str))
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            found.append((prefix + name, old, new))
-    return found
+    old, new = flat(before), flat(json.loads(json.dumps(now, default=str)))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name) and not _may_change(name):
+            yield name, old.get(name), new.get(name)
+
+
+def _may_change(name: str) -> bool:
+    return any(name == allowed or name.startswith(f"{allowed}.") for allowed in MAY_CHANGE)
 
 
 def _versions() -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envs.errors import UserError
+from rl.durable import write_text
 from rl.report.page import page
 from rl.report.reading import RunRecord, read_run
 
@@ -19,10 +20,8 @@ def write_report(folder: Path) -> Path:
 def write_page(run: RunRecord) -> Path:
     """Write the page of a run that was read into its folder and return its path; raises UserError where it cannot."""
     path = run.folder / REPORT
-    partial = path.with_name(f".{REPORT}")
     try:
-        partial.write_text(page(run), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, page(run))
     except OSError as error:
         raise UserError(f"{path}: the report cannot be written: {error.strerror}") from None
     return path

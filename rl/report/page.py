@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config import keys
+from rl.config_files import flat
 from rl.evaluate import Estimate
 from rl.report.critic import CRITIC_TERMS, critic_section
 from rl.report.figures import alarm_counts, figure, first_and_last
@@ -193,14 +194,14 @@ def _alarms(run: RunRecord) -> Markup | None:
 def _settings(run: RunRecord) -> Markup:
     known = {name: (default, meaning) for name, default, meaning in keys()}
     rows = []
-    for name, value in _flat(run.config):
+    for name, value in flat(run.config).items():
         default, meaning = known.get(name, (value, ""))
         usual = json.loads(json.dumps(default, default=str))
         changed = value != usual
         note = element("span", f"default {_written(usual)}", class_="muted") if changed else None
         shown = element("b", _written(value)) if changed else _written(value)
         rows.append(_row(name, joined(shown, " ", note), meaning))
-    versions = [_row(name, joined(_written(value)), "") for name, value in _flat(run.manifest)]
+    versions = [_row(name, joined(_written(value)), "") for name, value in flat(run.manifest).items()]
     return element(
         "section",
         element("h2", "Settings"),
@@ -223,15 +224,6 @@ def _settings(run: RunRecord) -> Markup:
 def _row(name: str, value: Markup, meaning: str) -> Markup:
     about = element("span", meaning, class_="meaning") if meaning else None
     return element("tr", element("th", name, about, scope="row"), element("td", value))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings with dotted names."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _written(value: Any) -> str:
