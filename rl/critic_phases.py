@@ -18,10 +18,9 @@ from envs.prompts import plain
 from envs.rewards import REWARDS
 from envs.rollout import Group
 from rl.batch import Batch, collate
-from rl.collect import Rounds, is_written
+from rl.collect import is_written
 from rl.credit import by_reward, graded
 from rl.critic_tokens import read_programs
-from rl.draw import in_epochs
 from rl.durable import whole_folder, write_json
 from rl.engine import is_main
 from rl.experience import groups_by_problem
@@ -29,10 +28,10 @@ from rl.experiment import SEEDS_APART, Experiment
 from rl.learner import Learner
 from rl.loop import After, train
 from rl.losses import Term, outcome_ce
-from rl.phases import attempt
+from rl.phases import attempt, stored_rounds
 from rl.run import CALIBRATION, CRITIC_TOKENS
 from rl.score import outcomes
-from rl.write import by_reference, from_experience
+from rl.write import by_reference
 
 COLLECTED, REFERENCES = "critic_programs", "critic_references"
 """Phases whose programs a critic learns from."""
@@ -85,16 +84,11 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
     )
-    learned_from = [problem for problem in (*experiment.train, *experiment.labelled) if problem.id in groups]
+    in_order = dict.fromkeys(problem.id for problem in (*experiment.train, *experiment.labelled))
+    learned_from = {name: groups[name] for name in in_order if name in groups}
     train(
         learner,
-        Rounds(
-            in_epochs(learned_from, settings.problems_per_round, config.seed),
-            from_experience(groups),
-            grade=None,
-            rounds=settings.rounds,
-            watch=experiment.log.watch,
-        ),
+        stored_rounds(experiment, learned_from, settings.problems_per_round, settings.rounds),
         score=outcomes(weighting),
         credit=by_reward(REWARDS["binary"], graded),
         objective=fit_objective(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 
@@ -127,14 +127,16 @@ class Experiment:
         write = self._evaluation_write(n=1, seed_offset=1)
         return evaluate(self.dev, write, self.grader.submit, check=self._check()).pass_at_1
 
+    def evaluate(self, name: str, problems: Sequence[Problem], write: Write, ks: Sequence[int]) -> Evaluation:
+        """What somebody's programs for some problems are worth; they are kept in the store as evaluation_<name>."""
+        record = PhaseRecord(self.store, f"evaluation_{name}", EVALUATION)
+        rounds = Rounds(lambda _: problems, write, self.grader.submit, rounds=1, record=record, check=self._check())
+        return evaluation_of(gather([outcomes_of(group) for group in rounds(0)]), ks)
+
     def measure(self, name: str) -> Evaluation:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
         settings = self.config.evaluation
-        record = PhaseRecord(self.store, f"evaluation_{name}", EVALUATION)
-        write = self._evaluation_write(settings.n, seed_offset=2)
-        rounds = Rounds(lambda _: self.test, write, self.grader.submit, rounds=1, record=record, check=self._check())
-        groups = rounds(0)
-        result = evaluation_of(gather([outcomes_of(group) for group in groups]), settings.ks)
+        result = self.evaluate(name, self.test, self._evaluation_write(settings.n, seed_offset=2), settings.ks)
         if is_main():
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():

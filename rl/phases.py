@@ -14,11 +14,13 @@ from envs.errors import UserError
 from envs.problem import Problem
 from envs.prompts import plain
 from envs.rewards import REWARDS
+from envs.rollout import Group
 from rl.batch import Credit
 from rl.checkpoint import Best, Part
 from rl.collect import Draw, Gather, Rounds, rounds_with_signal
-from rl.config import RunConfig
+from rl.config import ExpertIterationSection, RunConfig
 from rl.config_checks import has_ratios
+from rl.config_teacher import EktSection
 from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
 from rl.experience import groups_by_problem
@@ -38,7 +40,7 @@ from rl.losses import (
     policy_gradient,
 )
 from rl.round_metrics import by_example_tests, rewards_seen
-from rl.score import Score, proximal_log_probs, reference_log_probs, scores
+from rl.score import Score, nobody, proximal_log_probs, reference_log_probs, scores
 from rl.write import Write, by_reference, from_experience
 
 
@@ -67,6 +69,13 @@ def imitate_references(experiment: Experiment) -> None:
         evaluate_every=settings.evaluate_every,
         stop_above=settings.stop_above,
     )
+
+
+def warm_start(experiment: Experiment) -> None:
+    """What a recipe begins with: imitate the references where the config asks for it, and keep the policy."""
+    if experiment.config.warm_start.rounds:
+        imitate_references(experiment)
+        experiment.save("warm_start")
 
 
 Beside = Callable[[Draw, Write], tuple[Draw, Write]]
@@ -174,20 +183,29 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
             f"{phase}: not one program passed, so there is nothing to imitate; warm-start further (warm_start.rounds, "
             f"warm_start.stop_above) or sample more (sampling.n)"
         )
-    solved = [problem for problem in experiment.train if problem.id in groups]
+    imitate_groups(experiment, phase, groups, settings)
+    return set(groups)
+
+
+def imitate_groups(
+    experiment: Experiment,
+    phase: str,
+    groups: Mapping[str, Group],
+    settings: ExpertIterationSection | EktSection,
+    objective: tuple[Term, ...] | None = None,
+    score: Score = nobody,
+) -> None:
+    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes; by default with cross-entropy."""
+    config = experiment.config
+    problems = [group.problem for group in groups.values()]
     learner = experiment.learner(settings.learning_rate)
-    rounds = math.ceil(len(solved) * settings.epochs / settings.problems_per_round)
+    rounds = math.ceil(len(problems) * settings.epochs / settings.problems_per_round)
     train(
         learner,
-        Rounds(
-            in_epochs(solved, settings.problems_per_round, config.seed),
-            from_experience(groups),
-            grade=None,
-            rounds=rounds,
-            watch=experiment.log.watch,
-        ),
+        stored_rounds(experiment, groups, settings.problems_per_round, rounds),
+        score=score,
         credit=imitate,
-        objective=imitation_objective(),
+        objective=objective or imitation_objective(),
         rounds=rounds,
         temperature=1.0,
         seed=config.seed,
@@ -196,7 +214,18 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
         evaluate=experiment.dev_pass_rate,
         evaluate_every=settings.evaluate_every,
     )
-    return set(groups)
+
+
+def stored_rounds(experiment: Experiment, groups: Mapping[str, Group], problems_per_round: int, rounds: int) -> Rounds:
+    """Rounds over groups that are there already, in epochs; nothing is run."""
+    problems = [group.problem for group in groups.values()]
+    return Rounds(
+        in_epochs(problems, problems_per_round, experiment.config.seed),
+        from_experience(groups),
+        grade=None,
+        rounds=rounds,
+        watch=experiment.log.watch,
+    )
 
 
 def imitation_objective() -> tuple[Term, ...]:

@@ -124,6 +124,11 @@ def imitation(config: RunConfig) -> Phase:
     )
 
 
+def warm_start_phases(config: RunConfig) -> tuple[Phase, ...]:
+    """The phase of `rl.phases.warm_start`, where the config asks for it."""
+    return (imitation(config),) if config.warm_start.rounds else ()
+
+
 def imitation_of_accepted(config: RunConfig) -> Phase:
     """One iteration of `rl.phases.attempt` and `rl.phases.imitate_accepted`, as if every problem were solved."""
     settings = config.expert_iteration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,26 +17,24 @@ from envs.errors import UserError
 from envs.problem import Problem
 from envs.prompts import ApplyTemplate, chain_of_thought, chat, few_shot, plain
 from envs.rollout import Group, Prompt
-from rl.collect import Rounds
 from rl.config_teacher import TeacherSection
 from rl.credit import imitate
 from rl.decode import DEDENT, StopStrings
 from rl.draw import in_epochs
-from rl.engine import gather, make_accelerator, rank, world_size
-from rl.evaluate import evaluation_of, outcomes_of
-from rl.experience import EVALUATION, PhaseRecord, groups_by_problem
+from rl.engine import make_accelerator, rank, world_size
+from rl.experience import groups_by_problem
 from rl.experiment import SEEDS_APART, Experiment
 from rl.learner import Learner
 from rl.loop import train
 from rl.losses import Term
 from rl.models import Policy, load_policy, policy_folder
-from rl.phases import attempt
+from rl.phases import attempt, imitate_groups
 from rl.score import Score, nobody
 from rl.teacher_cache import AnswerCache
 from rl.teacher_scores import LikeliestTokens, teacher_distribution
 from rl.teacher_server import ServerSettings, server_teacher
 from rl.teachers import Teacher, stored_teacher
-from rl.write import Ask, Write, by_teacher, from_experience, local_teacher, with_question
+from rl.write import Ask, Write, by_teacher, local_teacher, with_question
 
 TAUGHT = "teacher_programs"
 """Phase whose programs a teacher wrote."""
@@ -106,10 +103,8 @@ def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
         return
     config = experiment.config
     write = teacher.write(experiment.policy, config.evaluation.n, config.seed + SEEDS_APART * 3)
-    record = PhaseRecord(experiment.store, "evaluation_teacher", EVALUATION)
     dev = _askable(experiment, teacher, experiment.dev)
-    groups = Rounds(lambda _: dev, write, experiment.grader.submit, rounds=1, record=record)(0)
-    rate = evaluation_of(gather([outcomes_of(group) for group in groups]), (1,)).pass_at_1
+    rate = experiment.evaluate("teacher", dev, write, ks=(1,)).pass_at_1
     experiment.log.say(f"teacher, {teacher.settings.ask}: pass@1 {rate:.1%} on {len(dev)} dev problems")
     if not WEAK <= rate <= STRONG:
         experiment.log.say(
@@ -170,37 +165,14 @@ def imitate_teacher(
     experiment: Experiment, phase: str, groups: Mapping[str, Group], objective: tuple[Term, ...], score: Score = nobody
 ) -> None:
     """Learn from a teacher's programs, which no verdict weighs any more, for `ekt.epochs` passes."""
-    config = experiment.config
-    settings = config.ekt
+    settings = experiment.config.ekt
     held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
     assert not held_out & set(groups), "a problem that decides or measures is never learned from"
     if settings.question_loss:
         groups = {
             name: replace(group, rollouts=tuple(map(with_question, group.rollouts))) for name, group in groups.items()
         }
-    problems = [group.problem for group in groups.values()]
-    learner = experiment.learner(settings.learning_rate)
-    rounds = math.ceil(len(problems) * settings.epochs / settings.problems_per_round)
-    train(
-        learner,
-        Rounds(
-            in_epochs(problems, settings.problems_per_round, config.seed),
-            from_experience(groups),
-            grade=None,
-            rounds=rounds,
-            watch=experiment.log.watch,
-        ),
-        score=score,
-        credit=imitate,
-        objective=objective,
-        rounds=rounds,
-        temperature=1.0,
-        seed=config.seed,
-        log=experiment.log,
-        checkpoints=experiment.phase(phase, learner=learner),
-        evaluate=experiment.dev_pass_rate,
-        evaluate_every=settings.evaluate_every,
-    )
+    imitate_groups(experiment, phase, groups, settings, objective, score)
 
 
 def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score: Score) -> None:

@@ -65,7 +65,17 @@ def by_policy(
             ):
                 version = policy_version()
                 rollouts = [
-                    _sampled(policy, problem, prompt, ids, completion, temperature, version, row_seed, stop)
+                    _sampled(
+                        policy,
+                        problem,
+                        prompt,
+                        ids,
+                        completion,
+                        temperature=temperature,
+                        seed=row_seed,
+                        stop=stop,
+                        version=version,
+                    )
                     for completion, row_seed in zip(group, group_seeds, strict=True)
                 ]
                 yield ungraded(problem, rollouts)
@@ -99,7 +109,18 @@ def continuing(
             for request, ids, group in zip(chunk, prompt_ids, completions, strict=True):
                 found.append(
                     [
-                        _continued(policy, request, ids, completion, temperature, seed, stop, author)
+                        _sampled(
+                            policy,
+                            request.problem,
+                            request.prompt,
+                            ids,
+                            completion,
+                            temperature=temperature,
+                            seed=seed,
+                            stop=stop,
+                            author=author,
+                            written_ids=request.written_ids,
+                        )
                         for completion, seed in zip(group, request.seeds, strict=True)
                     ]
                 )
@@ -246,18 +267,23 @@ def _sampled(
     prompt: Prompt,
     prompt_ids: tuple[int, ...],
     completion: Completion,
+    *,
     temperature: float,
-    version: int,
     seed: int,
     stop: StopStrings | None,
+    version: int = 0,
+    author: str = "policy",
+    written_ids: tuple[int, ...] = (),
 ) -> Rollout:
-    text = policy.decode(completion.ids)
+    """A completion of the policy; `written_ids` are those at its beginning that it was given."""
+    text = policy.decode(written_ids + completion.ids)
     if stop is not None:
         text = stop.cut(text)
+    written = (Segment(written_ids, author),) if written_ids else ()
     return Rollout(
         prompt=prompt,
         prompt_ids=prompt_ids,
-        segments=(Segment(completion.ids, "policy", log_probs=completion.log_probs),),
+        segments=(*written, Segment(completion.ids, author, log_probs=completion.log_probs)),
         text=text,
         program=extract_program(text, problem),
         stop=completion.stop,
@@ -277,32 +303,6 @@ def _chunks(requests: Sequence[Request], rows: int) -> Iterator[list[Request]]:
         chunk.append(request)
     if chunk:
         yield chunk
-
-
-def _continued(
-    policy: Policy,
-    request: Request,
-    prompt_ids: tuple[int, ...],
-    completion: Completion,
-    temperature: float,
-    seed: int,
-    stop: StopStrings | None,
-    author: str,
-) -> Rollout:
-    text = policy.decode(request.written_ids + completion.ids)
-    if stop is not None:
-        text = stop.cut(text)
-    written = (Segment(request.written_ids, author),) if request.written_ids else ()
-    return Rollout(
-        prompt=request.prompt,
-        prompt_ids=prompt_ids,
-        segments=(*written, Segment(completion.ids, author, log_probs=completion.log_probs)),
-        text=text,
-        program=extract_program(text, request.problem),
-        stop=completion.stop,
-        temperature=temperature,
-        seed=seed,
-    )
 
 
 def _mended(policy: Policy, problem: Problem, prompt: Prompt, passed: Rollout) -> Rollout:

@@ -34,8 +34,8 @@ from rl.draw import in_epochs
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.losses import Term, cross_entropy, only
-from rl.phases import imitate_references, reinforce, reinforce_objective
-from rl.plan import Plan, coderl_phases, imitation
+from rl.phases import reinforce, reinforce_objective, warm_start
+from rl.plan import Plan, coderl_phases, warm_start_phases
 from rl.score import SAMPLED, WRITTEN, authors, critic_values
 from rl.write import Write, by_reference, either, together
 
@@ -43,9 +43,7 @@ from rl.write import Write, by_reference, either, together
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start, fit the critic on the policy's programs, then learn from references and programs at once."""
     config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     before = experiment.measure("before")
     judges = [authors(config.sampling.temperature)]
     after, parts = [], {}
@@ -113,5 +111,4 @@ def beside(experiment: Experiment, draw: Draw, write: Write) -> tuple[Draw, Writ
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
-    return Plan((*warm_start, *coderl_phases(config, objective(config))), evaluations=2)
+    return Plan((*warm_start_phases(config), *coderl_phases(config, objective(config))), evaluations=2)

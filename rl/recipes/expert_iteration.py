@@ -9,29 +9,26 @@ was accepted so far (as STaR, arXiv 2203.14465); without it the weights go on.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
+from envs.problem import Problem
 from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import SEEDS_APART, Experiment
-from rl.phases import attempt, imitate_accepted, imitate_references
-from rl.plan import Plan, imitation, imitation_of_accepted
+from rl.phases import attempt, imitate_accepted, warm_start
+from rl.plan import Plan, imitation_of_accepted, warm_start_phases
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, then iterations of sampling and imitation on the train problems."""
-    config = experiment.config
-    settings = config.expert_iteration
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    settings = experiment.config.expert_iteration
+    warm_start(experiment)
     results = {"before": experiment.measure("before")}
     start = copy.deepcopy(experiment.policy.model.state_dict())
     problems = unsolved = experiment.train[: settings.problems]
     phases: list[str] = []
     for number in range(1, settings.iterations + 1):
-        phases.append(f"attempt_{number}")
-        write = experiment.write(policy_version=lambda: number, seed=config.seed + SEEDS_APART * number)  # noqa: B023
-        attempt(experiment, phases[-1], unsolved, write, settings.problems_per_round)
+        phases.append(_attempt(experiment, number, unsolved))
         if settings.restart:
             experiment.policy.model.load_state_dict(start)
         solved = imitate_accepted(experiment, f"imitate_{number}", phases)
@@ -42,8 +39,19 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     return results
 
 
+def _attempt(experiment: Experiment, number: int, problems: Sequence[Problem]) -> str:
+    """Let the policy as it is write programs for problems; the name of the phase that holds them."""
+    config = experiment.config
+    phase = f"attempt_{number}"
+    write = experiment.write(policy_version=lambda: number, seed=config.seed + SEEDS_APART * number)
+    attempt(experiment, phase, problems, write, config.expert_iteration.problems_per_round)
+    return phase
+
+
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
     iterations = config.expert_iteration.iterations
-    return Plan((*warm_start, *(imitation_of_accepted(config) for _ in range(iterations))), evaluations=1 + iterations)
+    return Plan(
+        (*warm_start_phases(config), *(imitation_of_accepted(config) for _ in range(iterations))),
+        evaluations=1 + iterations,
+    )

@@ -18,16 +18,14 @@ from rl.config import RunConfig
 from rl.credit import ADVANTAGES, by_reward
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
-from rl.phases import imitate_references, length_penalty, reinforce
-from rl.plan import ADVANTAGE_FORMULAS, Plan, imitation, reinforcement
+from rl.phases import length_penalty, reinforce, warm_start
+from rl.plan import ADVANTAGE_FORMULAS, Plan, reinforcement, warm_start_phases
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, then reinforce from unit tests on problems without solutions."""
     config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     before = experiment.measure("before")
     credit = by_reward(
         REWARDS[config.reinforce.reward],
@@ -42,6 +40,5 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
     advantage = ADVANTAGE_FORMULAS[config.reinforce.advantage]
-    return Plan((*warm_start, reinforcement(config, advantage)), evaluations=2)
+    return Plan((*warm_start_phases(config), reinforcement(config, advantage)), evaluations=2)

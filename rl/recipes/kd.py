@@ -19,17 +19,15 @@ from rl.distill import forward_kl
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.losses import Term
-from rl.phases import imitate_references, imitation_objective
-from rl.plan import Plan, imitation, imitation_of_teacher, teacher_judges
+from rl.phases import imitation_objective, warm_start
+from rl.plan import Plan, imitation_of_teacher, teacher_judges, warm_start_phases
 from rl.teacher_phases import accepted, distribution_of, imitate_teacher, let_write, open_teacher, say_how_good
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, ask the teacher, then learn its programs and its distributions."""
     config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     with open_teacher(experiment) as teacher:
         score = distribution_of(experiment, teacher)
         say_how_good(experiment, teacher)
@@ -51,5 +49,7 @@ def objective(config: RunConfig) -> tuple[Term, ...]:
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
-    return Plan((*warm_start, imitation_of_teacher(config, objective(config), teacher_judges(config))), evaluations=2)
+    return Plan(
+        (*warm_start_phases(config), imitation_of_teacher(config, objective(config), teacher_judges(config))),
+        evaluations=2,
+    )

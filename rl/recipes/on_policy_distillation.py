@@ -16,17 +16,15 @@ from rl.distill import reverse_kl
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.losses import Term
-from rl.phases import imitate_references
-from rl.plan import Plan, distillation_on_policy, imitation
+from rl.phases import warm_start
+from rl.plan import Plan, distillation_on_policy, warm_start_phases
 from rl.teacher_phases import distil_on_policy, distribution_of, open_teacher, say_how_good
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, then follow the teacher wherever the policy goes."""
     config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     with open_teacher(experiment) as teacher:
         score = distribution_of(experiment, teacher)
         say_how_good(experiment, teacher)
@@ -44,5 +42,4 @@ def objective(config: RunConfig) -> tuple[Term, ...]:
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
-    return Plan((*warm_start, distillation_on_policy(config, objective(config))), evaluations=2)
+    return Plan((*warm_start_phases(config), distillation_on_policy(config, objective(config))), evaluations=2)

@@ -15,8 +15,8 @@ from rl.credit import by_values
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.learner import Learner
-from rl.phases import imitate_references, reinforce
-from rl.plan import Judge, Plan, imitation, reinforcement
+from rl.phases import reinforce, warm_start
+from rl.plan import Judge, Plan, reinforcement, warm_start_phases
 from rl.score import values
 from rl.value import TokenValues, fit_values
 
@@ -24,9 +24,7 @@ from rl.value import TokenValues, fit_values
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, then reinforce with a value head."""
     config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     before = experiment.measure("before")
     reward = REWARDS[config.reinforce.reward]
     value_learner = Learner(
@@ -49,9 +47,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
     advantage = (
         f"A_t = d_t + {config.reinforce.trace:g} A_(t+1), d_t = r_t + V_(t+1) - V_t, r_t = R after the last token"
     )
     value_head = Judge("values", is_copy=True, is_trained=True)
-    return Plan((*warm_start, reinforcement(config, advantage, (value_head,))), evaluations=2)
+    return Plan((*warm_start_phases(config), reinforcement(config, advantage, (value_head,))), evaluations=2)

@@ -12,17 +12,14 @@ from __future__ import annotations
 from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
-from rl.phases import imitate_references, imitation_objective
-from rl.plan import Plan, imitation, imitation_of_teacher
+from rl.phases import imitation_objective, warm_start
+from rl.plan import Plan, imitation_of_teacher, warm_start_phases
 from rl.teacher_phases import imitate_teacher, let_write, open_teacher, say_how_good
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start on the labelled problems, ask the teacher, then imitate whatever it wrote."""
-    config = experiment.config
-    if config.warm_start.rounds:
-        imitate_references(experiment)
-        experiment.save("warm_start")
+    warm_start(experiment)
     with open_teacher(experiment) as teacher:
         say_how_good(experiment, teacher)
         groups = let_write(experiment, teacher)
@@ -34,5 +31,6 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
 
 def plan(config: RunConfig) -> Plan:
     """What `run` does."""
-    warm_start = (imitation(config),) if config.warm_start.rounds else ()
-    return Plan((*warm_start, imitation_of_teacher(config, imitation_objective(), filtered=False)), evaluations=2)
+    return Plan(
+        (*warm_start_phases(config), imitation_of_teacher(config, imitation_objective(), filtered=False)), evaluations=2
+    )
