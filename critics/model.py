@@ -128,13 +128,16 @@ class OutcomeCritic(nn.Module):
             self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.ReLU(), last)
 
     def forward(self, rows: Rows, temperature: float, wants: frozenset[str]) -> dict[str, torch.Tensor]:
-        """The wanted outputs, (B, T), 0 where not learned. The temperature belongs to the policy and changes nothing.
+        """`outputs` of the rows' states. The temperature belongs to the policy and changes nothing."""
+        return self.outputs(self.states(rows), rows, wants)
+
+    def outputs(self, hidden_BTH: torch.Tensor, rows: Rows, wants: frozenset[str]) -> dict[str, torch.Tensor]:
+        """The wanted outputs, (B, T), 0 where not learned; states of tokens that are not learned play no part.
 
         outcome_nll: -log p(what happened) after the whole program, the same at each of its tokens.
         outcome_prob: p(what happened) after each token: CodeRL's token value q.
         pass_prob: p(passed) after each token.
         """
-        hidden_BTH = self.states(rows)
         outputs: dict[str, torch.Tensor] = {}
         if "outcome_nll" in wants:
             pooled_BK = self.pooled_logits(hidden_BTH, rows.learned_BT)

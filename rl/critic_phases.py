@@ -20,6 +20,7 @@ from envs.rollout import Group
 from rl.batch import Batch, collate
 from rl.collect import is_written
 from rl.credit import by_reward, graded
+from rl.critic_learner import LearningCritic, critic_learner
 from rl.critic_tokens import read_programs
 from rl.durable import whole_folder, write_json
 from rl.engine import is_main
@@ -77,7 +78,7 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
             "critic: all of the policy's programs end alike, so there is nothing to tell apart; change "
             "warm_start.stop_above, or take more critic.problems"
         )
-    learner = Learner(
+    learner = critic_learner(
         _build(experiment, classes),
         learning_rate=settings.learning_rate,
         warmup_steps=config.learner.warmup_steps,
@@ -153,9 +154,9 @@ def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
 
 
 def _critic(learner: Learner) -> OutcomeCritic:
-    critic = learner.bare_module()
-    assert isinstance(critic, OutcomeCritic)
-    return critic
+    module = learner.bare_module()
+    assert isinstance(module, LearningCritic)
+    return module.critic
 
 
 def _split(problems: Sequence[Problem], held_out: float, seed: int) -> tuple[list[Problem], list[Problem]]:

@@ -47,6 +47,8 @@ class Layout:
     """Line and place whose state predicts each learned token."""
     target_N: tuple[torch.Tensor, torch.Tensor]
     """Row and column of each learned token in the batch."""
+    read_N: tuple[torch.Tensor, torch.Tensor] | None = None
+    """Line and place of each learned token itself, whose state has read it; None behind an encoder."""
     encoder: EncoderInputs | None = None
     """What stands before the lines, where an encoder reads it."""
 
@@ -60,7 +62,8 @@ def plain_layout(batch: Batch) -> Layout:
     """One line per row."""
     row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
     positions_RS = torch.arange(batch.ids_BT.shape[1], device=batch.ids_BT.device).expand_as(batch.ids_BT)
-    return Layout(batch.ids_BT, batch.present_BT, positions_RS, (row_N, column_N - 1), (row_N, column_N))
+    learned_N = (row_N, column_N)
+    return Layout(batch.ids_BT, batch.present_BT, positions_RS, (row_N, column_N - 1), learned_N, learned_N)
 
 
 def encoder_decoder_layout(batch: Batch, start_id: int) -> Layout:
@@ -80,7 +83,7 @@ def encoder_decoder_layout(batch: Batch, start_id: int) -> Layout:
     row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
     source_N = (row_N, column_N - batch.prompt_B[row_N])
     positions_RS = torch.arange(ids_RS.shape[1], device=ids_RS.device).expand_as(ids_RS)
-    return Layout(ids_RS, present_RS, positions_RS, source_N, (row_N, column_N), encoder)
+    return Layout(ids_RS, present_RS, positions_RS, source_N, (row_N, column_N), encoder=encoder)
 
 
 def shared_prompt_layout(batch: Batch, line_tokens: int = NO_LIMIT) -> Layout:
@@ -104,8 +107,9 @@ def shared_prompt_layout(batch: Batch, line_tokens: int = NO_LIMIT) -> Layout:
     positions_RS[line_B[row_M], place_M] = column_M
     owner_RS[line_B[row_M], place_M] = torch.where(column_M < prompt_B[row_M], 0, row_M + 1)
     row_N, column_N = batch.learned_BT.nonzero(as_tuple=True)
-    source_N = torch.where(column_N == prompt_B[row_N], column_N - 1, column_N - 1 + offset_B[row_N])
-    return Layout(ids_RS, _attention(owner_RS), positions_RS, (line_B[row_N], source_N), (row_N, column_N))
+    line_N, place_N = line_B[row_N], column_N + offset_B[row_N]
+    source_N = torch.where(column_N == prompt_B[row_N], column_N, place_N) - 1
+    return Layout(ids_RS, _attention(owner_RS), positions_RS, (line_N, source_N), (row_N, column_N), (line_N, place_N))
 
 
 def _kept(batch: Batch, is_first_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ Axes: B rows, T tokens of a batch; N learned tokens of a micro-batch; V vocabula
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -288,10 +288,23 @@ def _head_is_plain(model: LanguageModel) -> bool:
     return bool(plain)
 
 
-@torch.no_grad()
 def _can_share_prompts(model: LanguageModel) -> bool:
-    """Whether the model obeys a mask of its own for each group: recurrent models do not.
+    """Whether a policy gives the same log-probs when prompts are shared."""
+    plain, shared = (TokenLogProbs(model, share_prompts=share) for share in (False, True))
+    return obeys_shared_prompts(
+        model,
+        lambda batch: plain(batch, 1.0, LOG_PROBS)["log_probs"],
+        lambda batch: shared(batch, 1.0, LOG_PROBS)["log_probs"],
+    )
 
+
+@torch.no_grad()
+def obeys_shared_prompts(
+    model: LanguageModel, plain: Callable[[Batch], torch.Tensor], shared: Callable[[Batch], torch.Tensor]
+) -> bool:
+    """Whether a model obeys a mask of its own for each group: recurrent models do not.
+
+    Both functions give what it says about each token of a batch, (B, T, ...); `shared` by lines that share a prompt.
     A sliding window is not applied under such a mask, which rows longer than the window would show, so it is refused.
     Behind an encoder, which has read the prompt once, there is nothing to share.
     """
@@ -301,14 +314,12 @@ def _can_share_prompts(model: LanguageModel) -> bool:
     was_training = model.training
     model.eval()
     try:
-        plain, shared = (
-            TokenLogProbs(model, share_prompts=share)(batch, 1.0, LOG_PROBS)["log_probs"] for share in (False, True)
-        )
+        same = torch.allclose(plain(batch)[batch.learned_BT], shared(batch)[batch.learned_BT], atol=1e-4)
     except (TypeError, ValueError, RuntimeError):
         return False  # the model takes no such mask or no positions
     finally:
         model.train(was_training)
-    return bool(torch.allclose(plain, shared, atol=1e-4))
+    return bool(same)
 
 
 def _two_rows(model: LanguageModel) -> Batch:
