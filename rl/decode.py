@@ -85,8 +85,9 @@ def sample(
     end_id: int,
     stop: StopStrings | None = None,
     written_P: Sequence[Sequence[int]] | None = None,
+    greedy_last: bool = False,
 ) -> list[list[Completion]]:
-    """Continue each prompt once per seed; temperature 0 takes the likeliest token.
+    """Continue each prompt once per seed; temperature 0 takes the likeliest token, as does the last with `greedy_last`.
 
     `written_P` are ids of a completion that follow each prompt already: they count towards `max_new_tokens` and may
     begin a stop string, and Completions hold what is added to them.
@@ -102,7 +103,14 @@ def sample(
     was_training = model.training
     model.eval()
     try:
-        return _sample(model, prompts_P, written_P, seeds_PG, temperature, max_new_tokens, end_id, stop)
+        temperature_R = torch.tensor(
+            [
+                0.0 if greedy_last and i == len(seeds) - 1 else temperature
+                for seeds in seeds_PG
+                for i in range(len(seeds))
+            ]
+        )
+        return _sample(model, prompts_P, written_P, seeds_PG, temperature_R, max_new_tokens, end_id, stop)
     finally:
         model.train(was_training)
 
@@ -112,7 +120,7 @@ def _sample(
     prompts_P: Sequence[Sequence[int]],
     written_P: Sequence[Sequence[int]],
     seeds_PG: Sequence[Sequence[int]],
-    temperature: float,
+    temperature_R: torch.Tensor,
     max_new_tokens: int,
     end_id: int,
     stop: StopStrings | None,
@@ -121,6 +129,7 @@ def _sample(
     owner_R = torch.tensor([p for p, seeds in enumerate(seeds_PG) for _ in seeds], device=device)
     limit_R = torch.tensor([max_new_tokens - len(written) for written in written_P], device=device)[owner_R]
     max_new_tokens -= min(map(len, written_P))
+    temperature_R1 = temperature_R.unsqueeze(1).to(device)
     uniform_RT = _uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
     ids_RT = torch.zeros(len(owner_R), max_new_tokens, dtype=torch.long, device=device)
     log_probs_RT = torch.zeros(len(owner_R), max_new_tokens, device=device)
@@ -132,7 +141,7 @@ def _sample(
     state_P = torch.tensor([0 if stop is None else stop.state_after(written) for written in written_P], device=device)
     state_B = state_P[owner_R]
     for t in range(max_new_tokens):
-        ids_B, log_probs_B = _draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature)
+        ids_B, log_probs_B = _draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature_R1[row_B])
         ids_RT[row_B, t], log_probs_RT[row_B, t] = ids_B, log_probs_B
         reason_B = (ids_B == end_id).long()
         if stop is not None:
@@ -165,18 +174,18 @@ def _uniform(seeds: Sequence[int], length: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-def _draw(logits_BV: torch.Tensor, uniform_B: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(
+    logits_BV: torch.Tensor, uniform_B: torch.Tensor, temperature_B1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a token per row by inverting the cumulative distribution; returns ids and their log-probs."""
-    log_probs_BV = torch.log_softmax(logits_BV / (temperature or 1.0), dim=-1)
-    if temperature == 0:
-        ids_B = logits_BV.argmax(dim=-1)
-    else:
-        cumulative_BV = log_probs_BV.exp().cumsum(dim=-1)
-        # Scaled by the row's own total: rounding must not leave a sliver beyond the last token.
-        threshold_B = uniform_B * cumulative_BV[:, -1]
-        ids_B = torch.searchsorted(cumulative_BV, threshold_B.unsqueeze(1), right=True).squeeze(1)
-        ids_B = ids_B.clamp(max=logits_BV.shape[1] - 1)
-    return ids_B, log_probs_BV.gather(1, ids_B.unsqueeze(1)).squeeze(1)
+    greedy_B1 = temperature_B1 == 0
+    log_probs_BV = torch.log_softmax(logits_BV / torch.where(greedy_B1, 1.0, temperature_B1), dim=-1)
+    cumulative_BV = log_probs_BV.exp().cumsum(dim=-1)
+    # Scaled by the row's own total: rounding must not leave a sliver beyond the last token.
+    threshold_B1 = uniform_B.unsqueeze(1) * cumulative_BV[:, -1:]
+    drawn_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True).clamp(max=logits_BV.shape[1] - 1)
+    ids_B1 = torch.where(greedy_B1, logits_BV.argmax(dim=-1, keepdim=True), drawn_B1)
+    return ids_B1.squeeze(1), log_probs_BV.gather(1, ids_B1).squeeze(1)
 
 
 def _completion(ids: list[int], log_probs: list[float], length: int, reason: int) -> Completion:

@@ -88,19 +88,20 @@ class Experiment:
         )
 
     def write(
-        self, policy_version: Callable[[], int] = lambda: 0, *, seed: int | None = None, greedy: bool = False
+        self, policy_version: Callable[[], int] = lambda: 0, *, seed: int | None = None, with_greedy: bool = False
     ) -> Write:
-        """The policy writes `sampling.n` programs per problem with the run's seed or another, or its one greedy one."""
+        """The policy writes `sampling.n` programs per problem, and `with_greedy` its likeliest one."""
         sampling = self.config.sampling
         return by_policy(
             self.policy,
             ask=plain,
-            n=1 if greedy else sampling.n,
-            temperature=0.0 if greedy else sampling.temperature,
+            n=sampling.n,
+            temperature=sampling.temperature,
             max_new_tokens=sampling.max_new_tokens,
             seed=self.config.seed if seed is None else seed,
             policy_version=policy_version,
             stop=self.stop(),
+            with_greedy=with_greedy,
         )
 
     def learner(self, learning_rate: float, model: LanguageModel | None = None) -> Learner:

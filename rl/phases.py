@@ -91,11 +91,12 @@ def reinforce(
     parts: Mapping[str, Part] | None = None,
     objective: tuple[Term, ...] | None = None,
     beside: Beside | None = None,
+    with_greedy: bool = False,
 ) -> None:
     """Policy gradient on the train problems as `config.reinforce` says; recipes add their credit and judges.
 
     `parts` are the co-learners and whatever else of theirs a checkpoint must hold. `objective` takes the place of
-    `reinforce_objective`; `beside` adds problems and writers to those of the policy.
+    `reinforce_objective`; `beside` adds problems and writers to those of the policy, `with_greedy` its greedy program.
     """
     config = experiment.config
     settings = config.reinforce
@@ -104,7 +105,7 @@ def reinforce(
     judges = [*judges, *_log_probs_needed(experiment, learner, objective)]
     curriculum = Curriculum(experiment.train, settings.problems_per_round, config.seed) if settings.curriculum else None
     draw: Draw = curriculum or in_epochs(experiment.train, settings.problems_per_round, config.seed)
-    write = experiment.write(policy_version=lambda: learner.n_steps)
+    write = experiment.write(policy_version=lambda: learner.n_steps, with_greedy=with_greedy)
     if beside is not None:
         draw, write = beside(draw, write)
     rounds = experiment.rounds(

@@ -38,9 +38,12 @@ def by_policy(
     seed: int,
     policy_version: Callable[[], int] = lambda: 0,
     stop: StopStrings | None = None,
+    with_greedy: bool = False,
     rows: int = 256,
 ) -> Write:
-    """Sample `n` completions per problem from the policy; at most `rows` sequences are decoded together.
+    """Sample `n` completions per problem from the policy, and `with_greedy` its likeliest one, which comes last.
+
+    At most `rows` sampled sequences are decoded together.
 
     A completion ends with the end of text, a stop string (which its program does not hold), or `max_new_tokens`.
     """
@@ -50,7 +53,9 @@ def by_policy(
             chunk = problems[start : start + max(1, rows // n)]
             prompts = [ask(problem) for problem in chunk]
             prompt_ids = [policy.encode(prompt.text) for prompt in prompts]
-            seeds = [[rollout_seed(seed, round_number, problem.id, i) for i in range(n)] for problem in chunk]
+            seeds = [
+                [rollout_seed(seed, round_number, problem.id, i) for i in range(n + with_greedy)] for problem in chunk
+            ]
             completions = sample(
                 policy.model,
                 prompt_ids,
@@ -59,6 +64,7 @@ def by_policy(
                 max_new_tokens=max_new_tokens,
                 end_id=policy.end_id,
                 stop=stop,
+                greedy_last=with_greedy,
             )
             for problem, prompt, ids, group_seeds, group in zip(
                 chunk, prompts, prompt_ids, seeds, completions, strict=True
@@ -71,12 +77,12 @@ def by_policy(
                         prompt,
                         ids,
                         completion,
-                        temperature=temperature,
+                        temperature=0.0 if with_greedy and i == n else temperature,
                         seed=row_seed,
                         stop=stop,
                         version=version,
                     )
-                    for completion, row_seed in zip(group, group_seeds, strict=True)
+                    for i, (completion, row_seed) in enumerate(zip(group, group_seeds, strict=True))
                 ]
                 yield ungraded(problem, rollouts)
 

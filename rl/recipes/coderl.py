@@ -37,7 +37,7 @@ from rl.losses import Term, cross_entropy, only
 from rl.phases import reinforce, reinforce_objective, warm_start
 from rl.plan import Plan, coderl_phases, warm_start_phases
 from rl.score import SAMPLED, WRITTEN, authors, critic_values
-from rl.write import Write, by_reference, either, together
+from rl.write import Write, by_reference, either
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
@@ -61,7 +61,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
         after=after,
         parts=parts,
         objective=objective(config),
-        beside=partial(beside, experiment),
+        beside=partial(beside, experiment) if config.coderl.imitation_weight else None,
+        with_greedy=config.coderl.baseline == "greedy",
     )
     experiment.save("final")
     if critic is not None:
@@ -94,12 +95,8 @@ def credit(config: RunConfig, critic: FittedCritic | None) -> Credit:
 
 
 def beside(experiment: Experiment, draw: Draw, write: Write) -> tuple[Draw, Write]:
-    """Beside the samples: the greedy program where that is the baseline, and references of labelled problems."""
+    """Beside the samples: references of labelled problems."""
     config = experiment.config
-    if config.coderl.baseline == "greedy":
-        write = together(write, experiment.write(greedy=True))
-    if not config.coderl.imitation_weight:
-        return draw, write
     labelled = in_epochs(experiment.labelled, config.coderl.references_per_round, config.seed)
     names = {problem.id for problem in experiment.labelled}
 
