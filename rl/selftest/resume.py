@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-from rl import checkpoint, experience, log, write
-from rl.collect import Rounds
 from rl.config import CONFIGS
 from rl.run import journal
 
@@ -81,10 +75,11 @@ def finish(folder: Path, words: Sequence[str] = ()) -> None:
 
 def command(folder: Path, words: Sequence[str] = ()) -> list[str]:
     """The command line that starts or resumes the small run."""
-    return [sys.executable, "-m", "rl.cli", *_words(folder, words)]
+    return [sys.executable, "-m", "rl.cli", *arguments(folder, words)]
 
 
-def _words(folder: Path, words: Sequence[str]) -> list[str]:
+def arguments(folder: Path, words: Sequence[str] = ()) -> list[str]:
+    """What follows `rl-train` for the small run."""
     return ["run", str(CONFIGS / "quickstart.toml"), "--resume", "--folder", str(folder), *SMALL.split(), *words]
 
 
@@ -107,48 +102,3 @@ def _content(path: Path, run: Path) -> bytes:
     """The bytes of a file; the config names its own folder, which two runs cannot share."""
     content = path.read_bytes()
     return content.replace(str(run).encode(), b"FOLDER") if path.name == "config.json" else content
-
-
-def run_and_die(folder: str, moment: str, count: str, *words: str) -> None:
-    """Be the small run, and kill this process the `count`-th time that it comes to a moment."""
-    from rl.cli import main
-
-    module, name = MOMENTS[moment]
-    left = int(count)
-    usual = getattr(module, name)
-
-    def deadly(*arguments: Any, **options: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            _half(moment, *arguments)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return usual(*arguments, **options)
-
-    setattr(module, name, deadly)
-    sys.exit(main(_words(Path(folder), words)))
-
-
-MOMENTS: MappingProxyType[str, tuple[Any, str]] = MappingProxyType(
-    {
-        "writing": (write, "sample"),
-        "grading": (Rounds, "_begin"),
-        "storing": (experience, "append_line"),
-        "logging": (log, "_append"),
-        "saving": (checkpoint, "publish_folder"),
-    }
-)
-"""Where a run may be killed: just before it does this. A line or a folder is half there by then."""
-
-
-def _half(moment: str, *arguments: Any) -> None:
-    """Leave half of what is about to be written."""
-    if moment in ("storing", "logging"):
-        path = arguments[0]
-        with path.open("a", encoding="utf-8") as file:
-            file.write('{"phase": "rein')
-    elif moment == "saving":
-        largest = max(
-            (file for file in arguments[0].rglob("*") if file.is_file()), key=lambda file: file.stat().st_size
-        )
-        os.truncate(largest, largest.stat().st_size // 2)

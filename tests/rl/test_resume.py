@@ -13,8 +13,9 @@ import pytest
 
 from rl.experience import commits
 from rl.run import journal
-from rl.selftest.resume import MOMENTS, command, differing_files, finish
+from rl.selftest.resume import command, differing_files, finish
 from tests.recipes.test_recipes import LEARNING, guesses
+from tests.rl.dying_run import MOMENTS
 
 PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
 CODERL = (
@@ -33,8 +34,8 @@ def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def die(folder: Path, moment: str, count: int, *words: str) -> None:
     """Run until the count-th time of a moment, and be killed there."""
-    script = "import sys; from rl.selftest.resume import run_and_die; run_and_die(*sys.argv[1:])"
-    done = subprocess.run([sys.executable, "-c", script, str(folder), moment, str(count), *words], capture_output=True)
+    dying = [sys.executable, "-m", "tests.rl.dying_run", str(folder), moment, str(count), *words]
+    done = subprocess.run(dying, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()[-500:]
 
 
