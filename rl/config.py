@@ -48,6 +48,8 @@ class DataSection(Section):
     """Split that decides when to stop."""
     test: str = "test"
     """Split for the evaluation before and after."""
+    labelled_size: int | None = Field(default=None, ge=1)
+    """Problems of `labelled` that are used; by default all."""
     dev_size: int = Field(default=100, ge=1)
     """Problems of `dev` that are used."""
     test_size: int = Field(default=300, ge=1)
@@ -152,14 +154,14 @@ class CriticSection(Section):
     """Train problems that the policy attempts, `sampling.n` programs each, for the critic to learn from."""
     held_out: float = Field(default=0.2, gt=0, lt=1)
     """Share of these problems that only calibrate it."""
-    programs_per_problem: int = Field(default=3, ge=1)
+    programs_per_problem: int = Field(default=8, ge=1)
     """Most distinct programs per problem that it is fitted to."""
     rounds: int = Field(default=200, ge=0)
     """Rounds of its fit, one optimizer step each; 0 takes the critic in the folder `model` as it is."""
     problems_per_round: int = Field(default=32, ge=1)
     """Problems whose programs make one step."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Step size of AdamW."""
+    """Step size of AdamW at the beginning; it falls to a tenth over the rounds."""
     balance: float = Field(default=0.5, ge=0, le=1)
     """1: every outcome counts the same in total; 0: every program does."""
     reference_weight: float = Field(default=0.25, ge=0)

@@ -82,6 +82,7 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         _build(experiment, classes),
         learning_rate=settings.learning_rate,
         warmup_steps=config.learner.warmup_steps,
+        decay_steps=settings.rounds,
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
     )
@@ -103,8 +104,9 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
     known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,)).values()
     distinct = [a_few(group, len(group.rollouts), config.seed) for group in known]
     calibration = calibrate(judged(_critic(learner), distinct))
-    _report(experiment, _critic(learner), calibration, distinct)
-    return FittedCritic(learner, classes, weighting, calibration, _weight(calibration, settings.trust))
+    weight = _weight(calibration, settings.trust)
+    _report(experiment, _critic(learner), calibration, weight, distinct)
+    return FittedCritic(learner, classes, weighting, calibration, weight)
 
 
 def fit_objective() -> tuple[Term, ...]:
@@ -173,12 +175,16 @@ def _weight(calibration: Calibration, trust: str) -> float:
     return 1.0 if trust == "full" else sum(better) / len(better)
 
 
-def _report(experiment: Experiment, critic: OutcomeCritic, calibration: Calibration, held_out: Sequence[Group]) -> None:
+def _report(
+    experiment: Experiment, critic: OutcomeCritic, calibration: Calibration, weight: float, held_out: Sequence[Group]
+) -> None:
     """Say how far the critic can be trusted, and keep that and its values along a few programs in the run folder."""
     experiment.log.say(calibration.table())
-    better = ", ".join(f"{name} {'yes' if yes else 'no'}" for name, yes in calibration.better_inside().items())
-    experiment.log.say(f"better than both baselines after half of the program: {better}")
+    for fraction, where in ((0.5, "after half of the program"), (1.0, "at its end")):
+        better = (f"{name} {'yes' if yes else 'no'}" for name, yes in calibration.better_inside(fraction).items())
+        experiment.log.say(f"better than both baselines {where}: {', '.join(better)}")
+    experiment.log.say(f"the credit of tokens trusts the critic with a weight of {weight:g}")
     if is_main():
         programs = read_programs(critic, experiment.policy, held_out)
-        write_json(experiment.config.folder / CALIBRATION, calibration.as_dict())
+        write_json(experiment.config.folder / CALIBRATION, calibration.as_dict() | {"weight": weight})
         write_json(experiment.config.folder / CRITIC_TOKENS, {"programs": [asdict(program) for program in programs]})

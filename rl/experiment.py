@@ -172,7 +172,7 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     data = config.data
     refuse_missing(config.log.to)
     splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
-    labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)
+    labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)[: data.labelled_size]
     if not labelled and config.warm_start.rounds:
         raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
     _seed_everything(config.seed)

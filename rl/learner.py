@@ -86,6 +86,7 @@ class Learner:
         learning_rate: float,
         weight_decay: float = 0.0,
         warmup_steps: int = 0,
+        decay_steps: int = 0,
         max_grad_norm: float = 1.0,
         micro_batch_tokens: int = 16384,
         share_prompts: bool = False,
@@ -93,6 +94,7 @@ class Learner:
     ) -> None:
         """`micro_batch_tokens` bounds the tokens of one pass: it changes memory and speed, not the gradient.
 
+        The learning rate rises over `warmup_steps` and falls to a tenth over `decay_steps`, both on a straight line.
         `share_prompts` says that the module wants the rows of a prompt together, in lines of at most `line_tokens`.
         """
         self.accelerator = make_accelerator()
@@ -103,7 +105,7 @@ class Learner:
         self.line_tokens = line_tokens
         optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
         # Not prepared by accelerate, which would step it once per rank.
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / (warmup_steps + 1)))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_factor, warmup_steps, decay_steps))
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
@@ -234,6 +236,12 @@ def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settin
     share_prompts = share_prompts and _can_share_prompts(model)
     module = TokenLogProbs(model, share_prompts=share_prompts)
     return Learner(module, share_prompts=share_prompts, line_tokens=module.line_tokens, **settings)  # type: ignore[arg-type]
+
+
+def _factor(warmup_steps: int, decay_steps: int, step: int) -> float:
+    """What the learning rate is multiplied with at a step, counted from 0."""
+    decayed = 1.0 - 0.9 * min(1.0, step / decay_steps) if decay_steps else 1.0
+    return min(1.0, (step + 1) / (warmup_steps + 1)) * decayed
 
 
 def _weightless(batch: Batch) -> Batch:

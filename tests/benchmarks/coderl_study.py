@@ -1,9 +1,10 @@
 """Study of CodeRL's claims (CR-1 to CR-4) on `basics`: five arms from one warm start per seed, by the real command.
 
-    python -m tests.benchmarks.coderl_study --seeds 10,11,12,13,14 --out tests/benchmarks/results/coderl.json
+    python -m tests.benchmarks.coderl_study --setting scarce --seeds 10,11,12,13,14 --out FILE.json
 
-The arms of a seed that have a critic have the same one. Arms take the same number of optimizer steps on as many problems. What is there already is not run again. Several
-copies may work on one folder: an arm that another one holds is passed over.
+The arms of a seed that have a critic have the same one. Arms take the same number of optimizer steps on as many
+problems. What is there already is not run again. Several copies may work on one folder: an arm that another one holds
+is passed over.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ ARMS = {
     "ce+rl, baseline only (A)": "--coderl.token_weights uniform",
     "ce+rl, critic only (B)": f"--coderl.baseline none {SAME_CRITIC}",
 }
+SETTINGS = {
+    "abundant": "",
+    "scarce": "--data.labelled_size 300 --warm_start.rounds 150 --warm_start.stop_above 1",
+}
+"""Where the arms begin: `abundant` stops the imitation of 1,500 problems early, so that imitation alone still gains;
+`scarce` imitates 300 problems until it has seen each of them 32 times."""
 CLAIMS = {
     "CR-1 mixing improves on the warm start": (D, "warm start"),
     "CR-1 mixing beats reinforcement alone": (D, "rl"),
@@ -47,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="10,11,12,13,14")
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--setting", choices=SETTINGS, default="abundant")
     parser.add_argument("--folder", type=Path, default=Path("runs/coderl-study"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("words", nargs="*", help="further keys of the config, after --")
@@ -54,14 +62,20 @@ def main() -> None:
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for seed in seeds:
         warm = options.folder / f"warm-{seed}"
-        train(warm, seed, "--recipe warm_start --evaluation.n 8 --evaluation.ks [1,8]".split())
+        setting = SETTINGS[options.setting].split()
+        train(warm, seed, [*"--recipe warm_start --evaluation.n 8 --evaluation.ks [1,8]".split(), *setting])
         for arm, words in ARMS.items():
-            start = ["--model.name", str(warm / "checkpoints/final"), "--warm_start.rounds", "0"]
+            start = [*setting, "--model.name", str(warm / "checkpoints/final"), "--warm_start.rounds", "0"]
             if words.endswith("--critic.model"):
                 words += f" {folder_of(options.folder, D, seed) / 'checkpoints/critic'}"
             more = ["--reinforce.rounds", str(options.rounds), *COMMON.split(), *words.split(), *options.words]
             train(folder_of(options.folder, arm, seed), seed, [*start, *more])
-    result = compare(options.folder, seeds) | {"rounds": options.rounds, "words": options.words, "seeds": seeds}
+    result = compare(options.folder, seeds) | {
+        "setting": options.setting,
+        "rounds": options.rounds,
+        "words": options.words,
+        "seeds": seeds,
+    }
     print(json.dumps(result, indent=2))
     if options.out:
         options.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -18,6 +18,7 @@ from envs.rollout import Group, Segment
 from envs.verdict import Outcome
 from rl.batch import Batch, collate
 from rl.credit import against_greedy, by_reward, critic_weighted, graded
+from rl.critic_learner import LearningCritic, critic_learner
 from rl.learner import Learner, policy_learner
 from rl.losses import Per, outcome_ce, policy_gradient
 from rl.models import load_policy
@@ -44,10 +45,16 @@ def fitting_batch(groups: list[Group]) -> Batch:
     return batch.with_advantages(by_reward(four_level, graded)(groups, batch))
 
 
-def gradient(critic: OutcomeCritic, batch: Batch, micro_batch_tokens: int = 10**6) -> tuple[float, torch.Tensor]:
+def gradient(
+    critic: OutcomeCritic | LearningCritic,
+    batch: Batch,
+    micro_batch_tokens: int = 10**6,
+    *,
+    share_prompts: bool = False,
+) -> tuple[float, torch.Tensor]:
     """Loss, and gradient of all weights as one vector."""
     critic = copy.deepcopy(critic)
-    learner = Learner(critic, learning_rate=1e-3, micro_batch_tokens=micro_batch_tokens)
+    learner = Learner(critic, learning_rate=1e-3, micro_batch_tokens=micro_batch_tokens, share_prompts=share_prompts)
     loss = learner.backward(batch, (outcome_ce(),), 1.0)["outcome_ce"]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in critic.parameters()]
     return loss, torch.cat([gradient.flatten() for gradient in gradients])
@@ -77,6 +84,21 @@ def test_splitting_padding_and_order_never_change_the_gradient(kind: str, pool: 
         {name: torch.nn.functional.pad(column, (0, 5), value=torch.nan) for name, column in batch.columns.items()},
     )
     assert_same(whole, gradient(critic, wide))
+
+
+@pytest.mark.parametrize("pool", list(Pool))
+def test_sharing_prompts_changes_neither_the_fit_nor_the_values(pool: Pool) -> None:
+    critic = a_critic(pool=pool)
+    batch = fitting_batch(GROUPS)
+    learner = critic_learner(critic, learning_rate=1e-3)
+    assert learner.share_prompts
+    assert_same(
+        gradient(critic, batch), gradient(LearningCritic(critic, share_prompts=True), batch, share_prompts=True)
+    )
+    wants = frozenset({"outcome_prob", "pass_prob", "outcome_nll"})
+    plain, shared = Learner(critic, learning_rate=0.0).outputs(batch, wants=wants), learner.outputs(batch, wants=wants)
+    for name in wants:
+        torch.testing.assert_close(plain[name], shared[name], atol=1e-5, rtol=1e-4)
 
 
 def test_an_unknown_outcome_is_not_fitted() -> None:

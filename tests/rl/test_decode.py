@@ -47,9 +47,22 @@ def policy() -> Policy:
 
 
 def sampled(
-    policy: Policy, prompts: list[list[int]], seeds: list[list[int]], temperature: float = 1.0
+    policy: Policy,
+    prompts: list[list[int]],
+    seeds: list[list[int]],
+    temperature: float = 1.0,
+    *,
+    greedy_last: bool = False,
 ) -> list[list[Completion]]:
-    return sample(policy.model, prompts, seeds, temperature=temperature, max_new_tokens=24, end_id=policy.end_id)
+    return sample(
+        policy.model,
+        prompts,
+        seeds,
+        temperature=temperature,
+        max_new_tokens=24,
+        end_id=policy.end_id,
+        greedy_last=greedy_last,
+    )
 
 
 def test_same_seeds_give_the_same_completions(policy: Policy) -> None:
@@ -225,6 +238,17 @@ def test_temperature_zero_is_greedy(policy: Policy) -> None:
     with torch.no_grad():
         best = policy.model(torch.tensor([ids])).logits[0].argmax(-1).tolist()
     assert best[len(PROMPTS[1]) - 1 : -1] == list(completion.ids)
+
+
+def test_the_last_row_of_each_prompt_may_be_greedy(policy: Policy) -> None:
+    """It is the completion of temperature 0, and the others are those that would be drawn without it."""
+    seeds = [[1, 2], [3, 4], [5, 6]]
+    mixed = sampled(policy, PROMPTS, [[*row, 0] for row in seeds], temperature=1.0, greedy_last=True)
+    drawn, greedy = sampled(policy, PROMPTS, seeds, temperature=1.0), sampled(policy, PROMPTS, [[0]] * 3, temperature=0)
+    for both, alone, likeliest in zip(mixed, drawn, greedy, strict=True):
+        assert [completion.ids for completion in both[:2]] == [completion.ids for completion in alone]
+        assert both[2].ids == likeliest[0].ids
+        assert both[2].log_probs == pytest.approx(likeliest[0].log_probs, abs=1e-4)
 
 
 def test_completions_end_at_the_end_of_text_or_at_the_limit(policy: Policy) -> None:

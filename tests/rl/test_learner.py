@@ -189,6 +189,16 @@ def test_prompts_are_not_shared_under_a_sliding_window(window: int | None, share
     assert policy_learner(MistralForCausalLM(config), learning_rate=1e-3).share_prompts is shared
 
 
+def test_the_learning_rate_rises_and_falls_to_a_tenth(model: PreTrainedModel) -> None:
+    learner = policy_learner(model, learning_rate=1.0, warmup_steps=1, decay_steps=10)
+    rates = []
+    for _ in range(12):
+        rates.append(learner.schedule.get_last_lr()[0])
+        learner.optimizer.step()
+        learner.schedule.step()
+    assert rates == pytest.approx([0.5, 0.91, 0.82, 0.73, 0.64, 0.55, 0.46, 0.37, 0.28, 0.19, 0.1, 0.1])
+
+
 def test_a_step_fits_one_text(model: PreTrainedModel) -> None:
     learner = policy_learner(copy.deepcopy(model), learning_rate=1e-2)
     batch = collate(GROUPS[:1])
