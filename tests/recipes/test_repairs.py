@@ -131,3 +131,15 @@ def test_turns_go_on_to_the_same_bytes(tmp_path: Path, moment: tuple[str, int]) 
     die(tmp_path / "run", *moment, *words)
     finish(tmp_path / "run", words)
     assert differing_files(tmp_path / "unharmed", tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_a_run_with_a_critic_ends_with_the_command_that_samples_by_it(tmp_path: Path) -> None:
+    told(tmp_path)
+    words = ("--data.path", str(tmp_path), *WORDS, "--reinforce.rounds", "1", "--critic.problems", "16")
+    done = small_run("coderl", tmp_path / "run", *words)
+    assert done.returncode == 0, done.stderr
+    _, said = done.stdout.splitlines()[-1].split(": rl-train ")
+    shown = rl_train(*said.replace("--size 50", "--size 4").split())
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("4 problems, at most 96 generated tokens each")
