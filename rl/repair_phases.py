@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from critics.filters import passing
 from critics.model import same_ids
@@ -13,7 +12,7 @@ from envs.errors import UserError
 from envs.feedback import by_examples
 from envs.problem import Problem
 from envs.prompts import repair
-from envs.rollout import Group, Prompt
+from envs.rollout import Group, Prompt, Rollout
 from rl.engine import gather
 from rl.evaluate import Evaluation, evaluate
 from rl.experience import groups_by_problem
@@ -22,17 +21,33 @@ from rl.models import load_policy, policy_folder
 from rl.phases import attempt, imitate_groups, readable
 from rl.run import holds_a_run
 from rl.turns import Again, Keep, every_turn, in_turns, last_turn, later_turns
-from rl.write import Write, continuing, from_experience, repairs
+from rl.write import Write, continuing, from_experience, repairs, ungraded
 
 ATTEMPTED, REPAIRS = "repair_programs", "repair_pairs"
 """Phases that hold the policy's programs, and repair prompts with programs that pass."""
 
 
+def check_run(experiment: Experiment) -> None:
+    """Raise UserError where the programs of `repair.run` cannot be learned by this policy."""
+    run = experiment.config.repair.run
+    if run is None:
+        return
+    if not holds_a_run(run):
+        raise UserError(f"repair.run: {run} holds no run; expected a run folder, whose stored programs are learned")
+    final = policy_folder(run)
+    if final == run:
+        raise UserError(f"repair.run: {run} has no checkpoints/final: expected a run that ended")
+    if not same_ids(load_policy(str(final)).tokenizer, experiment.policy.tokenizer):
+        raise UserError(
+            f"repair.run: the model of {run} has another tokenizer than this policy, which could not learn its ids; "
+            f"begin with model.name = {str(final)!r}"
+        )
+
+
 def find_repairs(experiment: Experiment) -> dict[str, Group]:
     """Repair prompts of failed programs with programs that pass, by problem id, from the policy or `repair.run`.
 
-    They are stored, so that a run that goes on learns from the same. Without any the mapping is empty. Raises UserError
-    for a `repair.run` that holds no run or whose model has other token ids.
+    They are stored, so that a run that goes on learns from the same. Without any the mapping is empty.
     """
     settings = experiment.config.repair
     held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
@@ -42,7 +57,6 @@ def find_repairs(experiment: Experiment) -> dict[str, Group]:
         attempt(experiment, ATTEMPTED, problems, experiment.write(seed=experiment.config.seed + SEEDS_APART))
         tried = groups_by_problem(experiment.store.folder, problems, (ATTEMPTED,))
     else:
-        _check_run(experiment, settings.run)
         tried = groups_by_problem(settings.run / "experience", problems)
 
     def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
@@ -84,19 +98,15 @@ def failed_programs(experiment: Experiment, name: str, problems: Sequence[Proble
     groups = experiment.store.groups(f"evaluation_{stored}", 0)
     attempts = [(group.problem, rollout) for group in groups for rollout in group.rollouts]
     feedbacks = by_examples([(problem, rollout.program) for problem, rollout in attempts], experiment.grader.grade)
-    failed = gather(
-        [
-            (problem.id, rollout)
-            for (problem, rollout), feedback in zip(attempts, feedbacks, strict=True)
-            if feedback is not None and feedback.passed is False
-        ]
-    )
-    found = {}
-    for problem in problems:
-        rollouts = tuple(rollout for name, rollout in failed if name == problem.id)
-        if rollouts:
-            found[problem.id] = Group(problem, rollouts, (None,) * len(rollouts))
-    return found
+    failed = [
+        (problem.id, rollout)
+        for (problem, rollout), feedback in zip(attempts, feedbacks, strict=True)
+        if feedback is not None and feedback.passed is False
+    ]
+    by_id: dict[str, list[Rollout]] = {}
+    for problem_id, rollout in gather(failed):
+        by_id.setdefault(problem_id, []).append(rollout)
+    return {p.id: ungraded(p, by_id[p.id]) for p in problems if p.id in by_id}
 
 
 def again(experiment: Experiment, failed: Mapping[str, Group], ask: Again = repair) -> Write:
@@ -146,17 +156,3 @@ def _both(repairs_of: Group, passed: Group, at_most: int) -> Group:
         (*repairs_of.rollouts, *passed.rollouts[:at_most]),
         (*repairs_of.verdicts, *passed.verdicts[:at_most]),
     )
-
-
-def _check_run(experiment: Experiment, run: Path) -> None:
-    """Raise UserError where the programs of a run cannot be learned by this policy."""
-    if not holds_a_run(run):
-        raise UserError(f"repair.run: {run} holds no run; expected a run folder, whose stored programs are learned")
-    final = policy_folder(run)
-    if final == run:
-        raise UserError(f"repair.run: {run} has no checkpoints/final: expected a run that ended")
-    if not same_ids(load_policy(str(final)).tokenizer, experiment.policy.tokenizer):
-        raise UserError(
-            f"repair.run: the model of {run} has another tokenizer than this policy, which could not learn its ids; "
-            f"begin with model.name = {str(final)!r}"
-        )

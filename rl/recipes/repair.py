@@ -17,12 +17,13 @@ from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.phases import warm_start
 from rl.plan import Plan, imitation_of_repairs, warm_start_phases
-from rl.repair_phases import failed_programs, find_repairs, imitate_repairs, measure_again
+from rl.repair_phases import check_run, failed_programs, find_repairs, imitate_repairs, measure_again
 from rl.turns import afresh
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start, collect failed programs beside ones that pass, imitate these; measured on failed test programs."""
+    check_run(experiment)
     warm_start(experiment)
     groups = find_repairs(experiment)
     if not groups:

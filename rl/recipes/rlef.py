@@ -23,7 +23,7 @@ from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.phases import length_penalty, reinforce, warm_start
 from rl.plan import ADVANTAGE_FORMULAS, Plan, imitation_of_repairs, reinforcement_in_turns, warm_start_phases
-from rl.repair_phases import find_repairs, imitate_repairs, measure_turns, turned, writer
+from rl.repair_phases import check_run, find_repairs, imitate_repairs, measure_turns, turned, writer
 from rl.round_metrics import by_turns
 from rl.turns import afresh
 from rl.write import Write
@@ -33,6 +33,7 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Warm start, imitate repairs, then reinforce whole attempts; measured with repairs and with samples instead."""
     config = experiment.config
     settings = config.reinforce
+    check_run(experiment)
     warm_start(experiment)
     if config.rlef.imitate_repairs and (groups := find_repairs(experiment)):
         imitate_repairs(experiment, groups)

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from critics.candidates import Rank
 from critics.model import OutcomeCritic
 from critics.sampling import Cut, Drop, Request, SamplingSettings, Writer
 from envs.feedback import by_examples
@@ -33,7 +34,7 @@ from envs.problem_sets import load_problems
 from envs.prompts import plain, repair
 from envs.rollout import Group, Prompt, Rollout
 from envs.verdict import Feedback
-from rl.budget import judge_ways, load_searchers, values_of
+from rl.budget import Judged, Way, judge_ways, load_searchers, values_of
 from rl.collect import collect
 from rl.evaluate import Estimate, estimate
 from rl.run import manifest
@@ -63,11 +64,12 @@ def search(
     settings: SamplingSettings,
     budgets: Sequence[int],
     ks: Sequence[int],
-) -> dict[int, dict[str, Values]]:
-    """The metrics of every way at every budget, problem by problem."""
+) -> tuple[dict[int, dict[str, Values]], dict[str, Any]]:
+    """The metrics of every way at every budget, problem by problem; and what its moves led to."""
     grade = searchers.grader.grade
     judged = judge_ways(problems, settings, searchers.write, searchers.critic, grade, searchers.repair)
-    return {budget: {way.name: values_of(found, ks, budget) for way, found in judged.items()} for budget in budgets}
+    found = {budget: {way.name: values_of(of, ks, budget) for way, of in judged.items()} for budget in budgets}
+    return found, moves({way: of for way, of in judged.items() if way.rank is Rank.EXAMPLES_CRITIC})
 
 
 def compared(by_seed: Sequence[dict[int, dict[str, Values]]]) -> dict[str, Any]:
@@ -85,6 +87,31 @@ def compared(by_seed: Sequence[dict[int, dict[str, Values]]]) -> dict[str, Any]:
                 },
             }
             for way, of_way in means.items()
+        }
+    return found
+
+
+def moves(judged: Mapping[Way, Sequence[Judged]]) -> dict[str, dict[str, dict[str, float]]]:
+    """By way and move: programs, tokens each, shares that pass example tests, are right, repeat an earlier program."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for way, of_problems in judged.items():
+        rows: dict[str, list[tuple[int, bool, bool, bool]]] = {}
+        for one in of_problems:
+            seen: set[str] = set()
+            for candidate in sorted(one.result.candidates, key=lambda candidate: candidate.index):
+                program = candidate.rollout.program
+                right = one.passed[candidate.index] is True
+                row = (candidate.n_generated, candidate.passed is True, right, program in seen)
+                rows.setdefault(str(candidate.move), []).append(row)
+                seen.add(program)
+        names = ("tokens", "pass examples", "right", "repeated")
+        found[way.name] = {
+            move: {"programs": len(of_move)}
+            | {
+                name: round(sum(column) / len(of_move), 4)
+                for name, column in zip(names, zip(*of_move, strict=True), strict=True)
+            }
+            for move, of_move in rows.items()
         }
     return found
 
@@ -204,7 +231,7 @@ def main() -> None:
     problems = load_problems(options.problems, options.split, options.data_path).problems
     problems = problems[options.skip : options.skip + options.size]
     models = load_searchers(options.policy, options.critic, options.repair, options.temperature)
-    found, mended = [], []
+    found, led_to, mended = [], [], []
     with Grader(options.workers) as grader:
         searchers = Searchers(*models, grader)
         for seed in options.seeds:
@@ -212,7 +239,9 @@ def main() -> None:
                 max(options.budgets), options.max_new_tokens, options.n, None, True, options.keep,
                 Cut(options.cut), Drop(options.drop), seed,
             )  # fmt: skip
-            found.append(search(searchers, problems, settings, options.budgets, options.ks))
+            values, came_of = search(searchers, problems, settings, options.budgets, options.ks)
+            found.append(values)
+            led_to.append(came_of)
             if searchers.repair is not None:
                 mended.append(evidence(searchers, problems, seed, options.max_new_tokens))
     by_budget = compared(found)
@@ -223,7 +252,7 @@ def main() -> None:
     about = manifest() | {"cores": len(os.sched_getaffinity(0)), "seconds": seconds, "problems": len(problems)}
     about |= {"command": " ".join(["python -m tests.benchmarks.critic_sampling", *sys.argv[1:]])}
     if options.json:
-        result = {"about": about, "budgets": by_budget, "mended": shares}
+        result = {"about": about, "budgets": by_budget, "mended": shares, "moves": led_to}
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     if options.svg:
         options.svg.write_text(chart(by_budget, ("solved", "1@all")))

@@ -83,14 +83,15 @@ def test_programs_of_another_run_are_learned_from(tmp_path: Path) -> None:
     found = run_of("repair", tmp_path / "run", *begin, "--repair.run", f"{tmp_path}/other", "--repair.also_plain", "1")
     assert found["repairing it"] > 0.8
     assert not list(read_rows(tmp_path / "run/experience", phases=("repair_programs",)))
-    for words, said in (
-        (("--repair.run", f"{tmp_path}/nowhere"), "nowhere holds no run"),
-        ((*begin, "--model.name", "scratch:tiny", "--repair.run", f"{tmp_path}/other"), "has another tokenizer"),
+    for place, words, said in (
+        ("a", ("--repair.run", f"{tmp_path}/nowhere"), "nowhere holds no run"),
+        ("b", ("--model.name", "scratch:tiny", "--repair.run", f"{tmp_path}/other"), "has another tokenizer"),
     ):
-        done = small_run("repair", tmp_path / "wrong", "--data.path", str(tmp_path), *WORDS, *words, "--seed", "1")
+        done = small_run("repair", tmp_path / place, "--data.path", str(tmp_path), *WORDS, *words)
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+        assert not (tmp_path / place / "metrics.jsonl").exists()  # nothing was trained before
 
 
 @pytest.mark.slow
