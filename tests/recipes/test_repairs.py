@@ -83,15 +83,31 @@ def test_programs_of_another_run_are_learned_from(tmp_path: Path) -> None:
     found = run_of("repair", tmp_path / "run", *begin, "--repair.run", f"{tmp_path}/other", "--repair.also_plain", "1")
     assert found["repairing it"] > 0.8
     assert not list(read_rows(tmp_path / "run/experience", phases=("repair_programs",)))
-    for place, words, said in (
-        ("a", ("--repair.run", f"{tmp_path}/nowhere"), "nowhere holds no run"),
-        ("b", ("--model.name", "scratch:tiny", "--repair.run", f"{tmp_path}/other"), "has another tokenizer"),
-    ):
-        done = small_run("repair", tmp_path / place, "--data.path", str(tmp_path), *WORDS, *words)
-        assert done.returncode == 2
-        assert said in done.stderr
-        assert done.stderr.count("\n") == 1
-        assert not (tmp_path / place / "metrics.jsonl").exists()  # nothing was trained before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("nowhere", "holds no run; expected a run folder"),
+        ("began", "has no checkpoints/final: expected a run that ended"),
+        ("strange", "has another tokenizer than this policy"),
+    ],
+)
+def test_a_run_that_cannot_be_learned_from_is_refused_before_anything_is_trained(
+    tmp_path: Path, run: str, said: str
+) -> None:
+    told(tmp_path)
+    for name in ("began", "strange"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    load_policy("scratch:nano", ["quite another text"] * 9).save(tmp_path / "strange/checkpoints/final")
+    words = ("--data.path", str(tmp_path), *WORDS, "--repair.run", str(tmp_path / run))
+    done = small_run("repair", tmp_path / "run", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run/metrics.jsonl").exists()
 
 
 @pytest.mark.slow
