@@ -110,3 +110,19 @@ class Group:
     def __post_init__(self) -> None:
         if len(self.rollouts) != len(self.verdicts):
             raise ValueError(f"{len(self.rollouts)} rollouts but {len(self.verdicts)} verdicts in one group")
+
+
+def turns(group: Group) -> list[list[int]]:
+    """Places of a group's rollouts, attempt by attempt: one begins with each rollout that is no repair."""
+    attempts: list[list[int]] = []
+    for place, rollout in enumerate(group.rollouts):
+        if rollout.prompt.mode != "repair" or not attempts:
+            attempts.append([])
+        attempts[-1].append(place)
+    return attempts
+
+
+def last_turns(group: Group) -> Group:
+    """The rollouts that end an attempt, with their verdicts."""
+    ends = [places[-1] for places in turns(group)]
+    return Group(group.problem, tuple(group.rollouts[i] for i in ends), tuple(group.verdicts[i] for i in ends))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from critics.candidates import Candidate, Ledger, Move, Rank, SamplingResult, Spent, ranked
@@ -105,6 +106,32 @@ class Comparison:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a way found for a problem, with the hidden tests' judgement."""
+
+    result: SamplingResult
+    """The search."""
+    passed: Mapping[int, bool | None]
+    """By index of the candidate whether it passes; None where we could not tell."""
+    rank: Rank
+    """Which programs are handed in first."""
+
+    def right(self, tokens: int | None = None) -> list[bool]:
+        """Whether each program is right, in the order in which they are handed in; unknown ones are left out.
+
+        With `tokens` the search is looked at as it was when it had generated so many: later programs are left out.
+        """
+        found = self.result.candidates if tokens is None else self._until(tokens)
+        known = [self.passed[candidate.index] for candidate in ranked(found, self.rank)]
+        return [passed for passed in known if passed is not None]
+
+    def _until(self, tokens: int) -> list[Candidate]:
+        in_order = sorted(self.result.candidates, key=lambda candidate: candidate.index)
+        generated = accumulate(candidate.n_generated for candidate in in_order)
+        return [candidate for candidate, so_far in zip(in_order, generated, strict=True) if so_far <= tokens]
+
+
 def compare_ways(
     problems: Sequence[Problem],
     settings: SamplingSettings,
@@ -118,8 +145,26 @@ def compare_ways(
 ) -> Comparison:
     """Spend `settings.budget` on each problem in every way; those that repair are left out without `write_repair`."""
 
+    judged = judge_ways(problems, settings, write, critic, grade, write_repair, ways)
+    values = {way.name: values_of(judged[way], ks) for way in judged}
+    plain = next(iter(values.values()))
+    rows = [_row(way, values[way.name], plain, [one.result.ledger for one in judged[way]]) for way in judged]
+    return Comparison(settings.budget, len(problems), tuple(rows))
+
+
+def judge_ways(
+    problems: Sequence[Problem],
+    settings: SamplingSettings,
+    write: Writer,
+    critic: OutcomeCritic,
+    grade: GradeAll,
+    write_repair: Writer | None = None,
+    ways: Sequence[Way] = WAYS,
+) -> dict[Way, list[Judged]]:
+    """What each way finds for each problem, with the hidden tests' judgement; ways of one search share it."""
+
     @cache
-    def judged(refine: bool, with_repair: bool) -> list[_Judged]:
+    def judged(refine: bool, with_repair: bool) -> list[tuple[SamplingResult, Mapping[int, bool | None]]]:
         results = critic_sampling(
             problems,
             replace(settings, refine=refine),
@@ -131,13 +176,7 @@ def compare_ways(
         return _judged(results, grade)
 
     kept = [way for way in ways if write_repair is not None or not way.repair]
-    values = {way.name: _values(judged(way.refine, way.repair), way.rank, ks) for way in kept}
-    plain = values[kept[0].name]
-    rows = [
-        _row(way, values[way.name], plain, [one.result.ledger for one in judged(way.refine, way.repair)])
-        for way in kept
-    ]
-    return Comparison(settings.budget, len(problems), tuple(rows))
+    return {way: [Judged(*one, way.rank) for one in judged(way.refine, way.repair)] for way in kept}
 
 
 def load_searchers(
@@ -161,34 +200,29 @@ def load_searchers(
     return write, judge, continuing(mender, temperature=temperature, author="repair")
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A result with the hidden tests' judgement, by index of the candidate; None where we could not tell."""
+def values_of(judged: Sequence[Judged], ks: Sequence[int], tokens: int | None = None) -> dict[str, list[float | None]]:
+    """Each metric of `Row` problem by problem; None where no program could be judged.
 
-    result: SamplingResult
-    passed: Mapping[int, bool | None]
+    With `tokens` as they were when a search had generated so many.
+    """
+    measured = [_measure(right, ks) if (right := one.right(tokens)) else {} for one in judged]
+    names = (*(f"pass@{k}" for k in ks), *(f"{k}@all" for k in ks), "solved")
+    return {name: [one.get(name) for one in measured] for name in names}
 
 
-def _judged(results: Sequence[SamplingResult], grade: GradeAll) -> list[_Judged]:
+def _judged(
+    results: Sequence[SamplingResult], grade: GradeAll
+) -> list[tuple[SamplingResult, Mapping[int, bool | None]]]:
+    """Each result with whether its candidates pass the hidden tests, by index; None where we could not tell."""
     candidates = [(result.problem, candidate) for result in results for candidate in result.candidates]
     verdicts = iter(
         grade([GradeRequest(problem, one.rollout.program, problem.hidden_tests) for problem, one in candidates])
     )
-    return [
-        _Judged(result, {one.index: _known(next(verdicts).outcome) for one in result.candidates}) for result in results
-    ]
+    return [(result, {one.index: _known(next(verdicts).outcome) for one in result.candidates}) for result in results]
 
 
 def _known(outcome: Outcome) -> bool | None:
     return None if outcome is Outcome.SANDBOX_ERROR else outcome is Outcome.PASSED
-
-
-def _values(judged: Sequence[_Judged], rank: Rank, ks: Sequence[int]) -> dict[str, list[float | None]]:
-    """Each metric problem by problem; None where no program could be judged."""
-    flags = [_flags(one, ranked(one.result.candidates, rank)) for one in judged]
-    measured = [_measure(right, ks) if right else {} for right in flags]
-    names = (*(f"pass@{k}" for k in ks), *(f"{k}@all" for k in ks), "solved")
-    return {name: [one.get(name) for one in measured] for name in names}
 
 
 def _measure(right: list[bool], ks: Sequence[int]) -> dict[str, float]:
@@ -197,12 +231,6 @@ def _measure(right: list[bool], ks: Sequence[int]) -> dict[str, float]:
     metrics = {f"pass@{k}": pass_at_k(n, c, min(k, n)) for k in ks}
     metrics |= {f"{k}@all": float(n_at_k([True] * n, right, k)) for k in ks}
     return metrics | {"solved": float(c > 0)}
-
-
-def _flags(judged: _Judged, order: Sequence[Candidate]) -> list[bool]:
-    """Whether each program is right, in the order in which they are handed in; those nobody could judge left out."""
-    known = [judged.passed[candidate.index] for candidate in order]
-    return [passed for passed in known if passed is not None]
 
 
 def _row(

@@ -311,7 +311,22 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
         _show(results, console)
         took = f"{time.perf_counter() - started:.0f} s in all"
         console.print(f"{took}; everything is in {config.folder}; its report: {page}", highlight=False, soft_wrap=True)
+        for line in _next_steps(config):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
+
+
+def _next_steps(config: RunConfig) -> list[str]:
+    """What a finished run can be used for besides its policy, a command line each."""
+    critic = config.folder / "checkpoints" / "critic"
+    if not critic.is_dir():
+        return []
+    path = f" --data.path {config.data.path}" if config.data.path else ""
+    problems = f"--problems {config.data.name}{path} --split {config.data.test} --size 50"
+    return [
+        f"its critic, at equal tokens: rl-train evaluate --policy {config.folder} {problems} --critic-sampling "
+        f"--critic {critic} --n 8 --ks 1,4 --max-new-tokens {config.sampling.max_new_tokens}"
+    ]
 
 
 def _interrupt(number: int, frame: object) -> None:

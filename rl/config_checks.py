@@ -44,6 +44,7 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "it imitates all programs, whatever they are worth",
             ),
         },
+        "rlef": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
         "ppo": {
             "reinforce.advantage": _BY_VALUES,
             "reinforce.mask_truncated": _BY_VALUES,
@@ -55,7 +56,7 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 Keys of a phase that a recipe does not have are not listed: one file may serve several recipes.
 """
-RECIPES_OF_GROUPS = frozenset({"grpo"})
+RECIPES_OF_GROUPS = frozenset({"grpo", "rlef"})
 """Recipes whose advantages compare the programs of one problem."""
 
 RECIPES_OF_TEACHERS = frozenset({"ekt", "kd", "on_policy_distillation", "seqkd"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from envs.rollout import Group, StopReason
+from envs.rollout import Group, StopReason, last_turns, turns
 from envs.verdict import Outcome, Verdict
 from rl.batch import Batch, Credit
 
@@ -151,6 +151,21 @@ def beside_written(credit: Credit) -> Credit:
         return torch.stack(rows) if rows else torch.zeros(0, 1)
 
     return mixed
+
+
+def by_last_turn(credit: Credit) -> Credit:
+    """What `credit` says of the last program of each attempt, for every turn of it (`envs.rollout.turns`), (B, 1).
+
+    `credit` gives one number per row, (B, 1), and may look at no column. Attempts are compared with attempts: one of
+    many turns weighs no more in a mean over its group than one that passed at once.
+    """
+
+    def spread(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
+        worth_B1 = credit([last_turns(group) for group in groups], batch)
+        lengths = torch.tensor([len(places) for group in groups for places in turns(group)], dtype=torch.long)
+        return worth_B1.repeat_interleave(lengths, dim=0)
+
+    return spread
 
 
 def returns(rewards_G: torch.Tensor) -> torch.Tensor:

@@ -115,7 +115,7 @@ def rows_per_round(phase: Phase, lengths: Lengths) -> int:
 
 def row_tokens(phase: Phase, lengths: Lengths) -> int:
     """Tokens of the longest text of a phase, its prompt included."""
-    return lengths.labelled if phase.n is None else lengths.prompt + lengths.completion
+    return lengths.labelled if phase.n is None else lengths.prompt + phase.shown + lengths.completion
 
 
 def weights_memory(experiment: Experiment, plan: Plan) -> list[Item]:
@@ -148,7 +148,8 @@ def pass_memory(experiment: Experiment, plan: Plan, lengths: Lengths, speed: Spe
     ]
     n = max(experiment.config.sampling.n, experiment.config.evaluation.n)
     rows = n * max(1, ROWS // n)
-    cache = speed.cache_bytes * rows * (lengths.prompt + lengths.completion)
+    shown = max(phase.shown for phase in plan.phases)
+    cache = speed.cache_bytes * rows * (lengths.prompt + shown + lengths.completion)
     return learning, [Item(f"keys and values of {rows} sequences", cache)]
 
 
@@ -159,7 +160,7 @@ def run_time(experiment: Experiment, plan: Plan, lengths: Lengths, speed: Speed,
     program_s = lengths.completion * speed.write_s + grade_s
     for phase in plan.phases:
         rows = phase.rounds * rows_per_round(phase, lengths) / ranks
-        length = lengths.labelled_mean if phase.n is None else lengths.prompt_mean + lengths.completion
+        length = lengths.labelled_mean if phase.n is None else lengths.prompt_mean + phase.shown + lengths.completion
         if phase.n is not None:
             programs = phase.draws * rows
             items.append(Item(f"{phase.name}: writing", programs * lengths.completion * speed.write_s))

@@ -189,8 +189,10 @@ def read_rows(
             yield from pq.read_table(folder / name, columns=columns and list(columns)).to_pylist()
 
 
-def groups_by_problem(folder: Path, problems: Iterable[Problem], phases: Sequence[str]) -> dict[str, Group]:
-    """What some phases have tried: one Group per problem id in the order of `problems`, oldest rollout first.
+def groups_by_problem(
+    folder: Path, problems: Iterable[Problem], phases: Sequence[str] | None = None
+) -> dict[str, Group]:
+    """What some or all phases have tried: one Group per problem id in the order of `problems`, oldest rollout first.
 
     Only rollouts that were made for training are read. Problems that are not asked for are left out.
     """

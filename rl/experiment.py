@@ -125,7 +125,7 @@ class Experiment:
 
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
-        write = self._evaluation_write(n=1, seed_offset=1)
+        write = self.evaluation_write(n=1, seed_offset=1)
         return evaluate(self.dev, write, self.grader.submit, check=self._check()).pass_at_1
 
     def evaluate(self, name: str, problems: Sequence[Problem], write: Write, ks: Sequence[int]) -> Evaluation:
@@ -134,15 +134,38 @@ class Experiment:
         rounds = Rounds(lambda _: problems, write, self.grader.submit, rounds=1, record=record, check=self._check())
         return evaluation_of(gather([outcomes_of(group) for group in rounds(0)]), ks)
 
-    def measure(self, name: str) -> Evaluation:
-        """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
-        settings = self.config.evaluation
-        result = self.evaluate(name, self.test, self._evaluation_write(settings.n, seed_offset=2), settings.ks)
+    def measure(
+        self,
+        name: str,
+        write: Write | None = None,
+        problems: Sequence[Problem] | None = None,
+        ks: Sequence[int] | None = None,
+    ) -> Evaluation:
+        """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json.
+
+        By default the policy's programs from the plain prompt, as `config.evaluation` says.
+        """
+        problems = self.test if problems is None else problems
+        write = write or self.evaluation_write(seed_offset=2)
+        result = self.evaluate(name, problems, write, ks or self.config.evaluation.ks)
         if is_main():
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():
             self.log.say(f"{name}: pass@{k} {estimate.mean:.1%} on {result.n_problems} held-out problems")
         return result
+
+    def evaluation_write(self, *, seed_offset: int, n: int | None = None) -> Write:
+        """The policy writes `n` or `evaluation.n` programs per problem, with random numbers of their own."""
+        settings = self.config.evaluation
+        return by_policy(
+            self.policy,
+            ask=plain,
+            n=n or settings.n,
+            temperature=settings.temperature,
+            max_new_tokens=self.config.sampling.max_new_tokens,
+            seed=self.config.seed + SEEDS_APART * seed_offset,
+            stop=self.stop(),
+        )
 
     def save(self, name: str) -> None:
         """Write the policy as a plain transformers folder under checkpoints/."""
@@ -153,17 +176,6 @@ class Experiment:
     def _check(self) -> Check:
         """Stops the run where the sandbox judged too few programs."""
         return refuse_unjudged(self.config.alarms.stop_sandbox_errors, self.config.folder)
-
-    def _evaluation_write(self, n: int, seed_offset: int) -> Write:
-        return by_policy(
-            self.policy,
-            ask=plain,
-            n=n,
-            temperature=self.config.evaluation.temperature,
-            max_new_tokens=self.config.sampling.max_new_tokens,
-            seed=self.config.seed + SEEDS_APART * seed_offset,
-            stop=self.stop(),
-        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 
 import torch
 
@@ -20,6 +21,7 @@ from rl.checkpoint import Best, Part
 from rl.collect import Draw, Gather, Rounds, rounds_with_signal
 from rl.config import ExpertIterationSection, RunConfig
 from rl.config_checks import has_ratios
+from rl.config_repair import RepairSection
 from rl.config_teacher import EktSection
 from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
@@ -192,11 +194,15 @@ def imitate_groups(
     experiment: Experiment,
     phase: str,
     groups: Mapping[str, Group],
-    settings: ExpertIterationSection | EktSection,
+    settings: ExpertIterationSection | EktSection | RepairSection,
     objective: tuple[Term, ...] | None = None,
     score: Score = nobody,
+    evaluate: Callable[[], float] | None = None,
 ) -> None:
-    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes; by default with cross-entropy."""
+    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes.
+
+    By default with cross-entropy, and with looks at the dev pass rate.
+    """
     config = experiment.config
     problems = [group.problem for group in groups.values()]
     learner = experiment.learner(settings.learning_rate)
@@ -212,9 +218,26 @@ def imitate_groups(
         seed=config.seed,
         log=experiment.log,
         checkpoints=experiment.phase(phase, learner=learner),
-        evaluate=experiment.dev_pass_rate,
+        evaluate=evaluate or experiment.dev_pass_rate,
         evaluate_every=settings.evaluate_every,
     )
+
+
+def readable(experiment: Experiment, groups: Mapping[str, Group], what: str) -> dict[str, Group]:
+    """The groups without rollouts that are longer than the policy's positions; says how many of `what` that are."""
+    positions = experiment.policy.positions
+    if positions is None:
+        return dict(groups)
+    found, n_left_out = {}, 0
+    for name, group in groups.items():
+        fits = [len(rollout.prompt_ids) + len(rollout.completion_ids) <= positions for rollout in group.rollouts]
+        kept = Group(group.problem, tuple(compress(group.rollouts, fits)), tuple(compress(group.verdicts, fits)))
+        n_left_out += fits.count(False)
+        if kept.rollouts:
+            found[name] = kept
+    if n_left_out:
+        experiment.log.say(f"{n_left_out} {what} are longer than the policy's positions; left out")
+    return found
 
 
 def stored_rounds(experiment: Experiment, groups: Mapping[str, Group], problems_per_round: int, rounds: int) -> Rounds:

@@ -13,6 +13,9 @@ from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
 from rl.losses import Term, outcome_ce
 from rl.phases import imitation_objective, reinforce_objective
 
+FINDING_TOKENS = 64
+"""What an example test found, as the repair prompt says it, at most: roughly."""
+
 ADVANTAGE_FORMULAS: Mapping[str, str] = MappingProxyType(
     {
         "group_centered": "A_i = R_i - mean of R over the n programs of the problem",
@@ -80,6 +83,8 @@ class Phase:
     """What a verdict is worth."""
     judges: tuple[Judge, ...] = ()
     """Who adds columns."""
+    shown: int = 0
+    """Tokens by which a prompt may be longer than the plain one, such as a failed program and what was found."""
     notes: tuple[str, ...] = field(default=())
     """What else deviates from the plain method, in words."""
 
@@ -147,6 +152,33 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
             f"{settings.epochs} epochs",
         ),
     )
+
+
+def imitation_of_repairs(config: RunConfig) -> Phase:
+    """The phase of `rl.repair_phases.imitate_repairs`, as if every problem had as many repairs as are wanted."""
+    settings = config.repair
+    where = f"stored in {settings.run}" if settings.run else f"sampled once: {settings.problems} problems"
+    each = "" if settings.run else f", {config.sampling.n} each"
+    return Phase(
+        name="repair",
+        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        problems=settings.problems_per_round,
+        n=settings.programs_per_problem * (1 + settings.also_plain),
+        objective=imitation_objective(),
+        learning_rate=settings.learning_rate,
+        evaluate_every=settings.evaluate_every,
+        reward="1 where all hidden tests pass, and only those programs are imitated",
+        shown=_shown(config),
+        notes=(
+            f"programs are {where}{each}; of each problem at most {settings.programs_per_problem} failed ones are "
+            f"shown, with what the example tests found, before the most similar one that passed",
+        ),
+    )
+
+
+def _shown(config: RunConfig) -> int:
+    """Tokens of a failed program and, roughly, of what was found."""
+    return config.sampling.max_new_tokens + FINDING_TOKENS
 
 
 def imitation_of_teacher(
@@ -253,6 +285,14 @@ def reinforcement(config: RunConfig, advantage: str, judges: tuple[Judge, ...] =
         judges=judges,
         notes=tuple(_notes(config)),
     )
+
+
+def reinforcement_in_turns(config: RunConfig, advantage: str) -> Phase:
+    """The phase of `rl.phases.reinforce` for attempts of several turns, as if no program passed before the last."""
+    turns = config.rlef.turns
+    phase = reinforcement(config, advantage)
+    note = f"an attempt is up to {turns} programs: while an example test fails the policy is shown what was found"
+    return replace(phase, n=config.sampling.n * turns, shown=_shown(config), notes=(*phase.notes, note))
 
 
 def _notes(config: RunConfig) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from envs.grading import GradeRequest
-from envs.rollout import Group
+from envs.rollout import Group, last_turns, turns
 from envs.verdict import Outcome, Verdict
 from rl.batch import Batch
 from rl.collect import Grade
@@ -40,6 +40,29 @@ def rewards_seen(reward: Callable[[Verdict], float]) -> After:
     return observe
 
 
+def by_turns(reward: Callable[[Verdict], float]) -> After:
+    """What a round's attempts came to, over all ranks; those that could not be judged are left out.
+
+    reward, equal_rewards: as `rewards_seen`, of the last programs alone; first_turn, last_turn: share of attempts whose
+    first, whose last program passed; asked_again: share that have more than one.
+    """
+    of_last = rewards_seen(reward)
+
+    def observe(number: int, groups: Sequence[Group], batch: Batch) -> Mapping[str, float]:
+        ends = gather([(v[0], v[-1], len(v)) for group in groups for v in _verdicts_by_turn(group)])
+        if not ends:
+            return {}
+        count = len(ends)
+        return {
+            **of_last(number, [last_turns(group) for group in groups], batch),
+            "first_turn": sum(first for first, _, _ in ends) / count,
+            "last_turn": sum(last for _, last, _ in ends) / count,
+            "asked_again": sum(length > 1 for _, _, length in ends) / count,
+        }
+
+    return observe
+
+
 def by_example_tests(grade: Grade, every: int) -> After:
     """How the programs of every `every`-th round do on the example tests, over all ranks; 0 is never.
 
@@ -59,6 +82,16 @@ def by_example_tests(grade: Grade, every: int) -> After:
         }
 
     return observe
+
+
+def _verdicts_by_turn(group: Group) -> list[list[bool]]:
+    """Whether each program passed, attempt by attempt, where all of an attempt could be judged."""
+    verdicts = [[group.verdicts[place] for place in places] for places in turns(group)]
+    return [
+        [verdict.passed for verdict in of_one if verdict is not None]
+        for of_one in verdicts
+        if all(verdict is not None and verdict.outcome is not Outcome.SANDBOX_ERROR for verdict in of_one)
+    ]
 
 
 def _example_and_hidden(groups: Sequence[Group], grade: Grade) -> list[tuple[bool, bool]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import compress
 from pathlib import Path
 
 from critics.filters import CHOICES, chosen, only, passing
@@ -28,7 +27,7 @@ from rl.learner import Learner
 from rl.loop import train
 from rl.losses import Term
 from rl.models import Policy, load_policy, policy_folder
-from rl.phases import attempt, imitate_groups
+from rl.phases import attempt, imitate_groups, readable
 from rl.score import Score, nobody
 from rl.teacher_cache import AnswerCache
 from rl.teacher_scores import LikeliestTokens, teacher_distribution
@@ -128,12 +127,12 @@ def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
     experiment.log.say(
         f"teacher, {mode}: {solved} of {len(problems)} train problems solved with {teacher.settings.n} tries"
     )
-    readable = _readable(experiment, groups)
-    if not readable:
+    fitting = readable(experiment, groups, "programs of the teacher")
+    if not fitting:
         raise UserError(
             "teacher: not one program for the train problems that fits the policy; see teacher.file, teacher.n"
         )
-    return readable
+    return fitting
 
 
 def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
@@ -241,23 +240,6 @@ def _askable(experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Pr
     if len(kept) < len(problems):
         experiment.log.say(f"{len(problems) - len(kept)} of {len(problems)} prompts do not fit the teacher; left out")
     return kept
-
-
-def _readable(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
-    """The groups without programs that are, with their prompt, longer than the learner's positions; says how many."""
-    positions = experiment.policy.positions
-    if positions is None:
-        return dict(groups)
-    found, n_left_out = {}, 0
-    for name, group in groups.items():
-        fits = [len(rollout.prompt_ids) + len(rollout.completion_ids) <= positions for rollout in group.rollouts]
-        kept = Group(group.problem, tuple(compress(group.rollouts, fits)), tuple(compress(group.verdicts, fits)))
-        n_left_out += fits.count(False)
-        if kept.rollouts:
-            found[name] = kept
-    if n_left_out:
-        experiment.log.say(f"{n_left_out} programs of the teacher are longer than the policy's positions; left out")
-    return found
 
 
 def _load(name: str) -> Policy:

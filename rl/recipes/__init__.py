@@ -10,7 +10,19 @@ from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import Experiment
 from rl.plan import Plan
-from rl.recipes import coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, seqkd, warm_start
+from rl.recipes import (
+    coderl,
+    ekt,
+    expert_iteration,
+    grpo,
+    kd,
+    on_policy_distillation,
+    ppo,
+    repair,
+    rlef,
+    seqkd,
+    warm_start,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "kd": Recipe(kd.run, kd.plan),
         "on_policy_distillation": Recipe(on_policy_distillation.run, on_policy_distillation.plan),
         "ppo": Recipe(ppo.run, ppo.plan),
+        "repair": Recipe(repair.run, repair.plan),
+        "rlef": Recipe(rlef.run, rlef.plan),
         "seqkd": Recipe(seqkd.run, seqkd.plan),
         "warm_start": Recipe(warm_start.run, warm_start.plan),
     }

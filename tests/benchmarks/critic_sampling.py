@@ -1,9 +1,14 @@
-"""What critic sampling buys: plain sampling, best of n, refine, repair and both, at equal generated tokens.
+"""What critic sampling buys at equal generated tokens (CR-5), and whether repair uses its evidence (CR-6).
 
-    python -m tests.benchmarks.critic_sampling --policy RUN --critic CRITIC [--repair MODEL] [--budgets 384,768,1536]
+    python -m tests.benchmarks.critic_sampling --policy RUN --critic CRITIC [--repair MODEL] [--json OUT] [--svg OUT]
 
-Every way draws its first programs with the same random numbers. Intervals are a bootstrap over problems; `more than
-plain` is paired by problem. Tokens that are only read, by the critic or as a prompt or seed, are not generated.
+Plain sampling, best of n, refine, repair and both search with the largest budget and are looked at as they were when
+they had generated so many tokens. All draw their first programs with the same random numbers. Intervals are a bootstrap
+over problems, of means over seeds; differences from plain sampling are paired by problem. Tokens that are only read, by
+the critic or as a prompt or seed, are not generated.
+
+For the evidence, programs that fail an example test are written again once: by the repair model, shown what was found
+of them or what was found of another program, and by the policy from the plain prompt.
 """
 
 from __future__ import annotations
@@ -11,67 +16,181 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
+import random
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
-from critics.sampling import Cut, Drop, SamplingSettings
+from critics.candidates import Rank
+from critics.model import OutcomeCritic
+from critics.sampling import Cut, Drop, Request, SamplingSettings, Writer
+from envs.feedback import by_examples
 from envs.grading import Grader
+from envs.problem import Problem
 from envs.problem_sets import load_problems
-from rl.budget import compare_ways, load_searchers
+from envs.prompts import plain, repair
+from envs.rollout import Group, Prompt, Rollout
+from envs.verdict import Feedback
+from rl.budget import Judged, Way, judge_ways, load_searchers, values_of
+from rl.collect import collect
+from rl.evaluate import Estimate, estimate
+from rl.run import manifest
+from rl.turns import Again, afresh, in_turns, later_turns
+from rl.write import from_experience, ungraded
+from tests.benchmarks.budget_chart import chart
+
+FIRST_PROGRAMS = 4
+"""Programs per problem of which those that fail are written again."""
+Values = Mapping[str, Sequence[float | None]]
+"""Metric -> one value per problem."""
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """One comparison per budget, printed as soon as it is there."""
-    problems = load_problems(options.problems, options.split, options.data_path).problems[: options.size]
-    write, critic, write_repair = load_searchers(options.policy, options.critic, options.repair, options.temperature)
-    settings = SamplingSettings(
-        budget=max(options.budgets),
-        max_new_tokens=options.max_new_tokens,
-        n=options.n,
-        keep=options.keep,
-        cut=Cut(options.cut),
-        drop=Drop(options.drop),
-        seed=options.seed,
-    )
-    found = {}
-    with Grader(options.workers) as grader:
-        for budget in options.budgets:
-            started = time.perf_counter()
-            comparison = compare_ways(
-                problems,
-                replace(settings, budget=budget),
-                options.ks,
-                write=write,
-                critic=critic,
-                grade=grader.grade,
-                write_repair=write_repair,
-            )
-            found[budget] = comparison.as_dict() | {"wall_s": time.perf_counter() - started}
-            print(comparison.table() + "\n", flush=True)
+@dataclass(frozen=True, slots=True)
+class Searchers:
+    """Who writes, judges and repairs."""
+
+    write: Writer
+    critic: OutcomeCritic
+    repair: Writer | None
+    grader: Grader
+
+
+def search(
+    searchers: Searchers,
+    problems: Sequence[Problem],
+    settings: SamplingSettings,
+    budgets: Sequence[int],
+    ks: Sequence[int],
+) -> tuple[dict[int, dict[str, Values]], dict[str, Any]]:
+    """The metrics of every way at every budget, problem by problem; and what its moves led to."""
+    grade = searchers.grader.grade
+    judged = judge_ways(problems, settings, searchers.write, searchers.critic, grade, searchers.repair)
+    found = {budget: {way.name: values_of(of, ks, budget) for way, of in judged.items()} for budget in budgets}
+    return found, moves({way: of for way, of in judged.items() if way.rank is Rank.EXAMPLES_CRITIC})
+
+
+def compared(by_seed: Sequence[dict[int, dict[str, Values]]]) -> dict[str, Any]:
+    """Means over seeds and problems by budget, way and metric, and differences from plain sampling."""
+    found: dict[str, Any] = {}
+    for budget, ways in by_seed[0].items():
+        means = {way: {m: _mean([seed[budget][way][m] for seed in by_seed]) for m in ways[way]} for way in ways}
+        base = next(iter(means.values()))
+        found[str(budget)] = {
+            way: {
+                "metrics": {m: shown(estimate(values)) for m, values in of_way.items()},
+                "more than plain": {
+                    m: shown(estimate([a - b for a, b in zip(values, base[m], strict=True)]))
+                    for m, values in of_way.items()
+                },
+            }
+            for way, of_way in means.items()
+        }
     return found
 
 
-def about() -> dict[str, Any]:
-    """Machine, versions, commit and command."""
-    root = Path(__file__).resolve().parents[2]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True)
-    return {
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "machine": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
-        "commit": commit.stdout.strip(),
-        "command": " ".join(["python", "-m", "tests.benchmarks.critic_sampling", *sys.argv[1:]]),
+def moves(judged: Mapping[Way, Sequence[Judged]]) -> dict[str, dict[str, dict[str, float]]]:
+    """By way and move: programs, tokens each, shares that pass example tests, are right, repeat an earlier program."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for way, of_problems in judged.items():
+        rows: dict[str, list[tuple[int, bool, bool, bool]]] = {}
+        for one in of_problems:
+            seen: set[str] = set()
+            for candidate in sorted(one.result.candidates, key=lambda candidate: candidate.index):
+                program = candidate.rollout.program
+                right = one.passed[candidate.index] is True
+                row = (candidate.n_generated, candidate.passed is True, right, program in seen)
+                rows.setdefault(str(candidate.move), []).append(row)
+                seen.add(program)
+        names = ("tokens", "pass examples", "right", "repeated")
+        found[way.name] = {
+            move: {"programs": len(of_move)}
+            | {
+                name: round(sum(column) / len(of_move), 4)
+                for name, column in zip(names, zip(*of_move, strict=True), strict=True)
+            }
+            for move, of_move in rows.items()
+        }
+    return found
+
+
+def evidence(searchers: Searchers, problems: Sequence[Problem], seed: int, longest: int) -> dict[str, list[float]]:
+    """Share of a problem's failed programs that are mended, by how they are written again; problem by problem."""
+    assert searchers.repair is not None
+    seeds = tuple(seed * 1_000_003 + i for i in range(FIRST_PROGRAMS * len(problems)))
+    requests = [
+        (problem, plain(problem), seeds[i * FIRST_PROGRAMS : (i + 1) * FIRST_PROGRAMS])
+        for i, problem in enumerate(problems)
+    ]
+    failed, told = _failed(searchers, requests, longest, seed)
+    ways: dict[str, tuple[Writer, Again]] = {
+        "repair, true evidence": (searchers.repair, repair),
+        "repair, another program's evidence": (searchers.repair, told),
+        "the policy again": (searchers.write, afresh),
     }
+    found = {}
+    for name, (writer, ask) in ways.items():
+        write = in_turns(
+            from_experience(failed), writer, turns=2, grade=searchers.grader.grade, max_new_tokens=longest, ask=ask,
+            keep=later_turns,
+        )  # fmt: skip
+        groups = collect([group.problem for group in failed.values()], write, searchers.grader.submit)
+        passed = [[verdict is not None and verdict.passed for verdict in group.verdicts] for group in groups]
+        found[name] = [sum(flags) / len(flags) for flags in passed if flags]
+    return found
+
+
+def _failed(
+    searchers: Searchers, requests: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], longest: int, seed: int
+) -> tuple[dict[str, Group], Again]:
+    """Programs of the policy that fail an example test, and a prompt that shows what was found of another one."""
+    written = searchers.write([Request(*request) for request in requests], longest)
+    tried = [(request[0], rollout) for request, group in zip(requests, written, strict=True) for rollout in group]
+    feedbacks = by_examples([(problem, rollout.program) for problem, rollout in tried], searchers.grader.grade)
+    known: list[tuple[Problem, Rollout, Feedback]] = [
+        (problem, rollout, feedback)
+        for (problem, rollout), feedback in zip(tried, feedbacks, strict=True)
+        if feedback is not None and feedback.passed is False
+    ]
+    order = list(range(len(known)))
+    random.Random(f"evidence {seed}").shuffle(order)
+    other = {known[i][1].program: known[j][2] for i, j in zip(order, order[1:] + order[:1], strict=True)}
+
+    def told(problem: Problem, program: str, feedback: Feedback) -> Prompt:
+        return repair(problem, program, other[program])
+
+    groups: dict[str, list[Rollout]] = {}
+    for problem, rollout, _ in known:
+        groups.setdefault(problem.id, []).append(rollout)
+    by_id = {problem.id: problem for problem, _, _ in known}
+    return {name: ungraded(by_id[name], rollouts) for name, rollouts in groups.items()}, told
+
+
+def shown(e: Estimate) -> dict[str, float]:
+    """Mean and interval, rounded."""
+    return {name: round(value, 4) for name, value in asdict(e).items()}
+
+
+def _mean(lists: Sequence[Sequence[float | None]]) -> list[float]:
+    """Means over seeds, problem by problem; what is unknown in one seed is left out."""
+    by_problem = ([value for value in values if value is not None] for values in zip(*lists, strict=True))
+    return [sum(known) / len(known) for known in by_problem if known]
+
+
+def table(by_budget: Mapping[str, Any]) -> str:
+    """The metrics as lines of text for a person."""
+    lines = []
+    for budget, ways in by_budget.items():
+        metrics = list(next(iter(ways.values()))["metrics"])
+        lines.append(f"{budget} tokens".ljust(20) + "".join(f"{name:>30}" for name in metrics))
+        for way, found in ways.items():
+            cells = (found["metrics"][m] | {"more": found["more than plain"][m]["mean"]} for m in metrics)
+            lines.append(
+                f"{way:20}" + "".join(f"{c['mean']:>10.1%} ({c['more']:+.1%} than plain)"[:30].rjust(30) for c in cells)
+            )
+    return "\n".join(lines)
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -79,7 +198,8 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def main() -> None:
+def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy", type=Path, required=True, help="run folder, model folder, hub name")
     parser.add_argument("--critic", type=Path, required=True, help="folder of a critic that reads the policy's ids")
@@ -87,22 +207,55 @@ def main() -> None:
     parser.add_argument("--problems", default="basics", help="problem set (default: %(default)s)")
     parser.add_argument("--data-path", type=Path, help="its file or folder")
     parser.add_argument("--split", default="test", help="its split (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=100, help="first problems of it (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=150, help="problems of it (default: %(default)s)")
+    parser.add_argument("--skip", type=int, default=0, help="problems before them (default: %(default)s)")
     parser.add_argument("--budgets", type=numbers, default=(384, 768, 1536), help="tokens (default: 384,768,1536)")
     parser.add_argument("--ks", type=numbers, default=(1, 4), help="k of pass@k and k@all (default: 1,4)")
-    parser.add_argument("--n", type=int, default=16, help="programs per round (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=8, help="programs per round (default: %(default)s)")
     parser.add_argument("--max-new-tokens", type=int, default=96, help="longest completion (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=1.0, help="default: %(default)s")
     parser.add_argument("--keep", type=int, default=1, help="programs repaired a round (default: %(default)s)")
     parser.add_argument("--cut", choices=list(Cut), default=Cut.ARGMAX, help="default: %(default)s")
     parser.add_argument("--drop", choices=list(Drop), default=Drop.BELOW_FIRST, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seeds", type=numbers, default=(0,), help="default: 0")
     parser.add_argument("--workers", type=int, help="grader processes (default: one per core)")
     parser.add_argument("--json", type=Path, help="also write everything here")
-    options = parser.parse_args()
-    results = {"about": about(), "budgets": measure(options)}
+    parser.add_argument("--svg", type=Path, help="also draw pass rates against budgets here")
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    """Search with every seed, then compare; print, and write where asked."""
+    options = options_of()
+    started = time.perf_counter()
+    problems = load_problems(options.problems, options.split, options.data_path).problems
+    problems = problems[options.skip : options.skip + options.size]
+    models = load_searchers(options.policy, options.critic, options.repair, options.temperature)
+    found, led_to, mended = [], [], []
+    with Grader(options.workers) as grader:
+        searchers = Searchers(*models, grader)
+        for seed in options.seeds:
+            settings = SamplingSettings(
+                max(options.budgets), options.max_new_tokens, options.n, None, True, options.keep,
+                Cut(options.cut), Drop(options.drop), seed,
+            )  # fmt: skip
+            values, came_of = search(searchers, problems, settings, options.budgets, options.ks)
+            found.append(values)
+            led_to.append(came_of)
+            if searchers.repair is not None:
+                mended.append(evidence(searchers, problems, seed, options.max_new_tokens))
+    by_budget = compared(found)
+    shares = {name: shown(estimate([v for of_seed in mended for v in of_seed[name]])) for name in (mended or [{}])[0]}
+    seconds = round(time.perf_counter() - started)
+    print(f"{len(problems)} problems, seeds {options.seeds}, {seconds} s\n{table(by_budget)}")
+    print("\n".join(f"mended: {name}: {share['mean']:.1%}" for name, share in shares.items()), flush=True)
+    about = manifest() | {"cores": len(os.sched_getaffinity(0)), "seconds": seconds, "problems": len(problems)}
+    about |= {"command": " ".join(["python -m tests.benchmarks.critic_sampling", *sys.argv[1:]])}
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        result = {"about": about, "budgets": by_budget, "mended": shares, "moves": led_to}
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    if options.svg:
+        options.svg.write_text(chart(by_budget, ("solved", "1@all")))
 
 
 if __name__ == "__main__":

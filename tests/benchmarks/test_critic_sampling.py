@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,13 +22,20 @@ def test_the_benchmark_compares_every_way_at_every_budget(small_world: World, tm
         f"{sys.executable} -m tests.benchmarks.critic_sampling --policy {tmp_path}/policy --critic {tmp_path}/critic"
     )
     command += (
-        f" --repair {tmp_path}/policy --size 4 --n 2 --max-new-tokens 12 --budgets 24,48 --json {tmp_path}/found.json"
+        f" --repair {tmp_path}/policy --size 4 --n 2 --max-new-tokens 12 --budgets 24,48 --seeds 0,1 "
+        f"--json {tmp_path}/found.json --svg {tmp_path}/found.svg"
     )
     done = subprocess.run(command.split(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert list(found["budgets"]) == ["24", "48"]
-    for budget, comparison in found["budgets"].items():
-        assert len(comparison["rows"]) == 7
-        assert f"4 problems, at most {budget} generated tokens each" in done.stdout
-        assert all(sum(row["tokens"].values()) <= 4 * int(budget) for row in comparison["rows"])
+    for ways in found["budgets"].values():
+        assert len(ways) == 7
+        for way in ways.values():
+            assert (
+                set(way["metrics"]) == set(way["more than plain"]) == {"pass@1", "pass@4", "1@all", "4@all", "solved"}
+            )
+    assert set(found["mended"]) == {"repair, true evidence", "repair, another program's evidence", "the policy again"}
+    assert "4 problems, seeds (0, 1)" in done.stdout
+    picture = ElementTree.parse(tmp_path / "found.svg").getroot()
+    assert sum(element.tag.endswith("polyline") for element in picture.iter()) == 2 * 7

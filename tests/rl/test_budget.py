@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from critics.candidates import Move
+from critics.candidates import Move, ranked
 from critics.model import build_critic, save_critic
 from critics.sampling import SamplingSettings
 from envs.errors import UserError
 from envs.problem_sets.files import write
 from envs.problem_sets.problem_set import problem_set
 from envs.rollout import Group
-from rl.budget import Comparison, compare_ways, load_searchers
+from rl.budget import Comparison, compare_ways, judge_ways, load_searchers, values_of
 from rl.cli import main
 from rl.evaluate import evaluation_of, outcomes_of
 from rl.models import load_policy
@@ -59,6 +59,22 @@ def test_no_way_spends_more_and_each_spends_all_that_it_can(compared: Comparison
     assert compared.rows[-1].name == "refine and repair"
     assert compared.rows[4].tokens[Move.REFINE] > 0
     assert compared.rows[5].tokens[Move.REPAIR] > 0
+
+
+def test_a_search_is_looked_at_as_it_was(small_world: World) -> None:
+    """With fewer tokens there is a first part of its programs, handed in by the same rule."""
+    settings = SamplingSettings(budget=BUDGET, max_new_tokens=MAX_NEW_TOKENS, n=4, seed=2)
+    write = continuing(small_world.policy, temperature=1.0)
+    judged = judge_ways(small_world.problems, settings, write, small_world.critic, small_world.grader.grade)
+    for way, found in judged.items():
+        assert values_of(found, (1, 4), BUDGET) == values_of(found, (1, 4))
+        for one in found:
+            in_order = sorted(one.result.candidates, key=lambda candidate: candidate.index)
+            spent = sum(candidate.n_generated for candidate in in_order[:3])
+            first = ranked(in_order[:3], way.rank)
+            assert one.right(spent) == one.right(spent + in_order[3].n_generated - 1)
+            assert one.right(spent) == [one.passed[candidate.index] for candidate in first]
+            assert one.right(0) == []
 
 
 def test_metrics_lie_between_nothing_and_solved(compared: Comparison) -> None:
