@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +63,18 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.dry_run:
         return _dry_run(replace(loaded, config=config), options.json, resume=False)
     return _train(config, options.json, resume=False)
+
+
+def compare(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Train the arms of a comparison, or go on with it, and show them side by side."""
+    from rl.config_compare import load_comparison
+
+    comparison = load_comparison(options.config, overrides)
+    from rl.compare import run_comparison
+
+    resume, console = options.resume or options.config.is_dir(), _console(options.json)
+    folder = comparison.base.folder
+    return _stoppable(lambda: run_comparison(comparison, console, resume, options.json), "compare", folder)
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
@@ -269,19 +281,24 @@ def replay(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _train(config: RunConfig, as_json: bool, resume: bool) -> int:
-    """Run an experiment. A full disk and a wish to stop end it with one line; it can be resumed after both."""
+    """Run an experiment."""
+    return _stoppable(lambda: _run_recipe(config, as_json, resume), "run", config.folder)
+
+
+def _stoppable(work: Callable[[], int], command: str, folder: Path) -> int:
+    """A full disk and a wish to stop end training with one line; `command` goes on with the folder after both."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run_recipe(config, as_json, resume)
+        return work()
     except KeyboardInterrupt:
-        print(f"rl-train: stopped; `rl-train run {config.folder}` goes on with it", file=sys.stderr)
+        print(f"rl-train: stopped; `rl-train {command} {folder}` goes on with it", file=sys.stderr)
         return STOPPED
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise UserError(
-            f"{error.filename or config.folder}: cannot write: {error.strerror}; make room, then "
-            f"`rl-train run {config.folder}` goes on"
+            f"{error.filename or folder}: cannot write: {error.strerror}; make room, then "
+            f"`rl-train {command} {folder}` goes on"
         ) from None
 
 

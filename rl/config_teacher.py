@@ -72,6 +72,8 @@ class EktSection(Section):
     """Learn the question's tokens too, as the original did."""
     epochs: int = Field(default=30, ge=1)
     """Passes over the problems that the teacher solved."""
+    steps: int = Field(default=0, ge=0)
+    """Optimizer steps in all, however many problems were solved; 0 goes by `epochs`."""
     problems_per_round: int = Field(default=16, ge=1)
     """Problems of one optimizer step."""
     learning_rate: float = Field(default=1e-3, gt=0)

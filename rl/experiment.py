@@ -124,7 +124,7 @@ class Experiment:
 
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""
-        write = self._evaluation_write(n=1, seed_offset=1)
+        write = self.evaluation_write(n=1, seed_offset=1)
         return evaluate(self.dev, write, self.grader.submit, check=self._check()).pass_at_1
 
     def evaluate(self, name: str, problems: Sequence[Problem], write: Write, ks: Sequence[int]) -> Evaluation:
@@ -136,7 +136,7 @@ class Experiment:
     def measure(self, name: str) -> Evaluation:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json."""
         settings = self.config.evaluation
-        result = self.evaluate(name, self.test, self._evaluation_write(settings.n, seed_offset=2), settings.ks)
+        result = self.evaluate(name, self.test, self.evaluation_write(settings.n, seed_offset=2), settings.ks)
         if is_main():
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():
@@ -149,20 +149,21 @@ class Experiment:
             with whole_folder(self.config.folder / "checkpoints" / name) as folder:
                 self.policy.save(folder)
 
-    def _check(self) -> Check:
-        """Stops the run where the sandbox judged too few programs."""
-        return refuse_unjudged(self.config.alarms.stop_sandbox_errors, self.config.folder)
-
-    def _evaluation_write(self, n: int, seed_offset: int) -> Write:
+    def evaluation_write(self, n: int, *, seed_offset: int, greedy: bool = False) -> Write:
+        """The policy writes `n` programs per problem to be measured, or its greedy one; seeds differ by offset."""
         return by_policy(
             self.policy,
             ask=plain,
-            n=n,
-            temperature=self.config.evaluation.temperature,
+            n=1 if greedy else n,
+            temperature=0.0 if greedy else self.config.evaluation.temperature,
             max_new_tokens=self.config.sampling.max_new_tokens,
             seed=self.config.seed + SEEDS_APART * seed_offset,
             stop=self.stop(),
         )
+
+    def _check(self) -> Check:
+        """Stops the run where the sandbox judged too few programs."""
+        return refuse_unjudged(self.config.alarms.stop_sandbox_errors, self.config.folder)
 
 
 @contextmanager

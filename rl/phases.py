@@ -117,7 +117,7 @@ def reinforce(
     gather: Gather = rounds
     if settings.max_draws > 1:
         gather = rounds_with_signal(rounds, settings.problems_per_round, settings.max_draws)
-    best = Best(lambda: experiment.save("best"))
+    best = best_of(experiment)
     held: dict[str, Part] = {"learner": learner, "rounds": rounds, "best": best, **(parts or {})}
     examples = by_example_tests(experiment.grader.submit, config.alarms.examples_every)
     after = [rewards_seen(REWARDS[settings.reward]), examples, *after]
@@ -169,8 +169,11 @@ def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], wri
     checkpoints.finish()
 
 
-def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]) -> set[str]:
-    """Cross-entropy on the chosen programs that passed in some phases; returns the ids of the problems they solve."""
+def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str], best: Best | None = None) -> set[str]:
+    """Cross-entropy on the chosen programs that passed in some phases; returns the ids of the problems they solve.
+
+    `best` is what several iterations share, so that the best policy of all of them is kept.
+    """
     config = experiment.config
     settings = config.expert_iteration
     passed = {
@@ -183,7 +186,7 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
             f"{phase}: not one program passed, so there is nothing to imitate; warm-start further (warm_start.rounds, "
             f"warm_start.stop_above) or sample more (sampling.n)"
         )
-    imitate_groups(experiment, phase, groups, settings)
+    imitate_groups(experiment, phase, groups, settings, best=best)
     return set(groups)
 
 
@@ -194,12 +197,16 @@ def imitate_groups(
     settings: ExpertIterationSection | EktSection,
     objective: tuple[Term, ...] | None = None,
     score: Score = nobody,
+    best: Best | None = None,
 ) -> None:
-    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes; by default with cross-entropy."""
+    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes or `settings.steps` rounds.
+
+    By default with cross-entropy. The policy with the best dev pass rate is kept as `best`.
+    """
     config = experiment.config
-    problems = [group.problem for group in groups.values()]
     learner = experiment.learner(settings.learning_rate)
-    rounds = math.ceil(len(problems) * settings.epochs / settings.problems_per_round)
+    best = best or best_of(experiment)
+    rounds = settings.steps or math.ceil(len(groups) * settings.epochs / settings.problems_per_round)
     train(
         learner,
         stored_rounds(experiment, groups, settings.problems_per_round, rounds),
@@ -210,10 +217,15 @@ def imitate_groups(
         temperature=1.0,
         seed=config.seed,
         log=experiment.log,
-        checkpoints=experiment.phase(phase, learner=learner),
-        evaluate=experiment.dev_pass_rate,
+        checkpoints=experiment.phase(phase, learner=learner, best=best),
+        evaluate=best.watching(experiment.dev_pass_rate),
         evaluate_every=settings.evaluate_every,
     )
+
+
+def best_of(experiment: Experiment) -> Best:
+    """Keeps the policy with the best dev pass rate as the checkpoint `best`."""
+    return Best(lambda: experiment.save("best"))
 
 
 def stored_rounds(experiment: Experiment, groups: Mapping[str, Group], problems_per_round: int, rounds: int) -> Rounds:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from envs.rewards import REWARDS
-from rl.config import RunConfig
+from rl.config import ExpertIterationSection, RunConfig
+from rl.config_teacher import EktSection
 from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
 from rl.losses import Term, outcome_ce
 from rl.phases import imitation_objective, reinforce_objective
@@ -134,7 +135,7 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
     settings = config.expert_iteration
     return Phase(
         name="expert_iteration",
-        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
         n=config.sampling.n,
         objective=imitation_objective(),
@@ -144,7 +145,7 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
         notes=(
             f"programs are sampled once: {settings.problems} problems, {config.sampling.n} each",
             f"of those that passed, the {settings.choose} {settings.programs_per_problem} per problem are imitated in "
-            f"{settings.epochs} epochs",
+            f"{_length(settings)}",
         ),
     )
 
@@ -157,7 +158,7 @@ def imitation_of_teacher(
     kept = f"of those that pass, the {settings.choose} {settings.programs_per_problem} per problem are imitated"
     return Phase(
         name="ekt",
-        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
         n=settings.programs_per_problem if filtered else teacher.n,
         objective=objective,
@@ -167,7 +168,7 @@ def imitation_of_teacher(
         judges=judges,
         notes=(
             f"programs are written once by the teacher: {settings.problems} problems, {teacher.n} each, {teacher.ask}",
-            f"{kept if filtered else 'all of them are imitated'} in {settings.epochs} epochs",
+            f"{kept if filtered else 'all of them are imitated'} in {_length(settings)}",
         ),
     )
 
@@ -253,6 +254,10 @@ def reinforcement(config: RunConfig, advantage: str, judges: tuple[Judge, ...] =
         judges=judges,
         notes=tuple(_notes(config)),
     )
+
+
+def _length(settings: ExpertIterationSection | EktSection) -> str:
+    return f"{settings.steps} steps" if settings.steps else f"{settings.epochs} epochs"
 
 
 def _notes(config: RunConfig) -> list[str]:
