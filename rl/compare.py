@@ -25,7 +25,7 @@ from rl.models import load_policy
 from rl.recipes import RECIPES
 from rl.report import write_report
 from rl.report.comparison import comparison_page
-from rl.run import hold, is_finished, manifest, refuse_changed
+from rl.run import hold, holds_a_run, is_finished, manifest, refuse_changed
 from rl.teacher_phases import measure_teacher
 
 RESULT, PAGE = "comparison.json", "comparison.html"
@@ -58,8 +58,7 @@ def run_comparison(comparison: Comparison, console: Console, resume: bool, as_js
     Raises UserError where another process is at it, and where the folder holds a comparison and `resume` is not set.
     """
     folder = comparison.base.folder
-    begun = (folder / COMPARISON).exists()
-    if begun and not resume:
+    if not resume and any(holds_a_run(run) for run in folder.glob("*")):
         raise UserError(
             f"folder: {folder} already holds a comparison; `rl-train compare {folder}` goes on with it, or name "
             f"another folder with --folder"

@@ -172,8 +172,8 @@ def _settings(values: Any, label: Callable[[str], str]) -> CompareSection:
                 f"{label(f'compare.arms.{name}')}: expected a name of letters, digits, - and _ that is neither {START} "
                 f"nor {TEACHER}; got {name!r}"
             )
-        for key in own:
-            if key in SHARED:
+        for key in flat(own):
+            if key.partition(".")[0] in SHARED:
                 raise UserError(
                     f"{label(f'compare.arms.{name}.{key}')}: all arms share this; set {key} outside [compare], or "
                     "compare.seeds for seeds"

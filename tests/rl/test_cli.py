@@ -11,7 +11,7 @@ import pytest
 from rl.cli import main
 
 COMMANDS = (
-    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
+    "run", "quickstart", "compare", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
 )  # fmt: skip
 
 
