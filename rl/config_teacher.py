@@ -93,6 +93,8 @@ class DistilSection(Section):
     """Temperature of both distributions; the loss is multiplied by its square."""
     top_k: int = Field(default=64, ge=0)
     """Tokens that the teacher tells apart in each state, all others being one event; 0 is the whole vocabulary."""
+    keep: bool = False
+    """Keep what the teacher says of each program for later epochs (recipe kd): 8 bytes per token and listed token."""
     prompted: bool = False
     """Whether the teacher is shown its own prompt (teacher.ask) or, like the policy, the bare problem."""
     rounds: int = Field(default=60, ge=0)

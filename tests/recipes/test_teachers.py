@@ -148,7 +148,7 @@ def test_what_a_teacher_wrote_is_imitated_right_or_wrong(taught: Path, tmp_path:
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        ("kd", ()),
+        ("kd", ("--distil.keep", "true")),
         ("kd", ("--distil.imitation_weight", "0", "--distil.top_k", "0", "--distil.temperature", "2")),
         ("kd", ("--teacher.ask", "few_shot", "--teacher.shots", "1", "--distil.prompted", "true", "--distil.kl_weight", "0.1")),
         ("on_policy_distillation", ()),
