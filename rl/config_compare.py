@@ -31,6 +31,8 @@ START, TEACHER = "warm_start", "teacher"
 """Names that no arm may have: the runs that all arms start from, and the row of the teacher."""
 SHARED = ("seed", "folder", "model", "data", "warm_start", "evaluation", "graders")
 """Sections and keys that an arm may not set: a comparison is of what learns, from one start on the same problems."""
+WHO = ("model", "server", "file", "api", "ask", "shots", "max_new_tokens", "stop", "stop_at_dedent")
+"""Keys of `[teacher]` in which teachers differ when they are measured."""
 SEED = "{seed}"
 """Stands for the seed in any text of the config, such as the path of a teacher."""
 
@@ -108,10 +110,10 @@ class Comparison:
         seen: list[Any] = []
         for other, own in self.settings.arms.items():
             values = _merged({"recipe": other, "teacher": self.base.teacher.model_dump(mode="json")}, own)
-            teacher = values["teacher"] if values["recipe"] in RECIPES_OF_TEACHERS else None
+            who = [values["teacher"][key] for key in WHO] if values["recipe"] in RECIPES_OF_TEACHERS else None
             if other == name:
-                return teacher is not None and teacher["file"] is None and teacher not in seen
-            seen.append(teacher)
+                return who is not None and values["teacher"]["file"] is None and who not in seen
+            seen.append(who)
         return False
 
 
