@@ -7,6 +7,7 @@ on arm by arm, and seeds and arms can be added later.
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -57,20 +58,22 @@ def run_comparison(comparison: Comparison, console: Console, resume: bool, as_js
 
     Raises UserError where another process is at it, and where the folder holds a comparison and `resume` is not set.
     """
-    folder = comparison.base.folder
-    if not resume and any(holds_a_run(run) for run in folder.glob("*")):
+    folder, settings = comparison.base.folder, comparison.settings
+    runs = [comparison.folder(name, seed) for seed in settings.seeds for name in (START, *settings.arms)]
+    if not resume and any(map(holds_a_run, runs)):
         raise UserError(
             f"folder: {folder} already holds a comparison; `rl-train compare {folder}` goes on with it, or name "
             f"another folder with --folder"
         )
-    if not is_main():
+    with ExitStack() as stack:
+        together(lambda: stack.enter_context(hold(folder)) if is_main() else None)
+        if is_main():
+            values = comparison.base.model_dump(mode="json")
+            write_json(folder / COMPARISON, values | {"compare": settings.model_dump(mode="json")})
         _run_all(comparison, console)
-        return 0
-    with hold(folder):
-        values = comparison.base.model_dump(mode="json")
-        write_json(folder / COMPARISON, values | {"compare": comparison.settings.model_dump(mode="json")})
-        _run_all(comparison, console)
-        result = result_of(_rows(comparison), comparison.settings, manifest())
+        if not is_main():
+            return 0
+        result = result_of(_rows(comparison), settings, manifest())
         write_json(folder / RESULT, result.as_dict())
         write_text(folder / PAGE, comparison_page(result, folder))
     if as_json:
@@ -137,6 +140,13 @@ def _rows(comparison: Comparison) -> list[Row]:
     """What the run folders hold, a row for the start, for each teacher and for each arm."""
     by_seed = [[comparison.start(seed), *comparison.arms(seed)] for seed in comparison.settings.seeds]
     rows = []
+    for arm in (arm for arms in by_seed for arm in arms):
+        measured = max(n for n, _ in _counts(arm.config.folder, SAMPLED).values())
+        if measured != comparison.settings.n:
+            raise UserError(
+                f"compare.n: {arm.config.folder} was measured with {measured} programs per problem; got "
+                f"{comparison.settings.n}; set it back, or name another folder with --folder"
+            )
     for runs in zip(*by_seed, strict=True):
         if runs[0].measures_teacher:
             label = f"{TEACHER} of {runs[0].name}" if sum(arm.measures_teacher for arm in by_seed[0]) > 1 else TEACHER

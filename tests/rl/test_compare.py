@@ -337,3 +337,6 @@ def test_a_killed_comparison_goes_on_and_ends_the_same(compared: tuple[Path, dic
     changed = rl_train("compare", str(folder / "killed"), "--expert_iteration.steps", "7")
     assert changed.returncode == 2
     assert "expert_iteration.steps: this run was begun with 6; got 7" in changed.stderr
+    changed = rl_train("compare", str(folder / "killed"), "--compare.n", "5")
+    assert changed.returncode == 2
+    assert "was measured with 4 programs per problem; got 5" in changed.stderr.splitlines()[-1]
