@@ -16,8 +16,8 @@ from rl.report.markup import Markup, element, joined
 WIDTH, HEIGHT = 640.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 22.0, 38.0
 """Size of the picture and its margins, in units of its view box."""
-COLOURS = ("teal", "orange", "indigo", "rose", "gold", "sky", "olive")
-"""Styles of the arms, in order; what they are compared with is slate."""
+COLOURS = ("teal", "orange", "indigo", "rose", "sky", "olive")
+"""Styles of the arms, in order; teachers are gold and the start is slate."""
 ABOUT = (
     "pass@k: chance that one of k sampled programs for a problem passes all hidden tests. coverage: share of the train "
     "problems that any arm attempted of which a program passed while this one learned. Intervals hold 95% and draw "
@@ -57,9 +57,10 @@ def comparison_page(result: Result, folder: Path) -> str:
 def curves(result: Result) -> Markup:
     """pass@k over k, on a logarithmic scale, with bands of the intervals and a mark at each crossing."""
     colours = cycle(COLOURS)
-    arms = {crossing.arm for crossing in result.crossings} | {result.first}
+    teachers = {crossing.teacher for crossing in result.crossings}
     styles = {
-        row.name: next(colours) if row.coverage is not None or row.name in arms else "slate" for row in result.standings
+        row.name: next(colours) if row.coverage is not None else "gold" if row.name in teachers else "slate"
+        for row in result.standings
     }
     top = ticks(0.0, max(0.05, *(estimate.high for row in result.standings for estimate in row.curve.values())))
     marks: list[Markup] = [_band(row, styles[row.name], result.n, top[-1]) for row in result.standings]
