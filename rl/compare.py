@@ -59,14 +59,16 @@ def run_comparison(comparison: Comparison, console: Console, resume: bool, as_js
     Raises UserError where another process is at it, and where the folder holds a comparison and `resume` is not set.
     """
     folder, settings = comparison.base.folder, comparison.settings
-    runs = [comparison.folder(name, seed) for seed in settings.seeds for name in (START, *settings.arms)]
-    if not resume and any(map(holds_a_run, runs)):
+    if not resume and any(holds_a_run(arm.config.folder) for arm in _all_arms(comparison)):
         raise UserError(
             f"folder: {folder} already holds a comparison; `rl-train compare {folder}` goes on with it, or name "
             f"another folder with --folder"
         )
     with ExitStack() as stack:
         together(lambda: stack.enter_context(hold(folder)) if is_main() else None)
+        for arm in _all_arms(comparison):
+            if holds_a_run(arm.config.folder):
+                refuse_changed(arm.config.folder, arm.config.model_dump(mode="json"))
         if is_main():
             values = comparison.base.model_dump(mode="json")
             write_json(folder / COMPARISON, values | {"compare": settings.model_dump(mode="json")})
@@ -86,18 +88,20 @@ def run_comparison(comparison: Comparison, console: Console, resume: bool, as_js
 
 def _run_all(comparison: Comparison, console: Console) -> None:
     """Run every arm that is not finished, seed by seed."""
-    seeds = comparison.settings.seeds
-    arms = [arm for seed in seeds for arm in (comparison.start(seed), *comparison.arms(seed))]
+    arms = _all_arms(comparison)
     for place, arm in enumerate(arms, start=1):
         if is_main():
             done = "done already" if _is_done(arm) else arm.config.recipe
             console.print(
                 f"compare {place} of {len(arms)}: {arm.name}, seed {arm.config.seed}: {done}", highlight=False
             )
-        if _is_done(arm):
-            refuse_changed(arm.config.folder, arm.config.model_dump(mode="json"))
-        else:
+        if not _is_done(arm):
             _run(arm, comparison.settings.n, console)
+
+
+def _all_arms(comparison: Comparison) -> list[Arm]:
+    """Seed by seed, the warm start first."""
+    return [arm for seed in comparison.settings.seeds for arm in (comparison.start(seed), *comparison.arms(seed))]
 
 
 def _run(arm: Arm, n: int, console: Console) -> None:
@@ -140,7 +144,7 @@ def _rows(comparison: Comparison) -> list[Row]:
     """What the run folders hold, a row for the start, for each teacher and for each arm."""
     by_seed = [[comparison.start(seed), *comparison.arms(seed)] for seed in comparison.settings.seeds]
     rows = []
-    for arm in (arm for arms in by_seed for arm in arms):
+    for arm in _all_arms(comparison):
         measured = max(n for n, _ in _counts(arm.config.folder, SAMPLED).values())
         if measured != comparison.settings.n:
             raise UserError(
