@@ -182,6 +182,13 @@ def test_a_mistake_is_one_line_before_anything_is_trained(
     assert not list(tmp_path.glob("out/*/config.json"))
 
 
+def test_editors_know_the_section(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "schema"]) == 0
+    known = json.loads(capsys.readouterr().out)["properties"]["compare"]["properties"]
+    assert set(known) == set(CompareSection.model_fields)
+    assert all(key["description"] for key in known.values())
+
+
 def test_run_says_what_a_comparison_is_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = config_file(tmp_path)
     assert main(["run", str(file)]) == 2
