@@ -85,6 +85,13 @@ def _add_training(commands: _Commands) -> None:
             "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
         )
 
+    about = "Train several recipes from one warm start, seed by seed, and show them side by side with their budgets."
+    compare = _add(commands, "compare", "compare", about, "compare ekt_words.toml --compare.seeds [0,1]", True)
+    compare.add_argument(
+        "config", type=Path, metavar="CONFIG|FOLDER", help="a config with [compare.arms.NAME], or what it wrote"
+    )
+    compare.add_argument("--resume", action="store_true", help="go on with the comparison in the config's folder")
+
     evaluate = _add(
         commands,
         "evaluate",

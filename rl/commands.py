@@ -6,28 +6,19 @@ A command returns its exit code: 0 done, 1 ran with a negative result. A UserErr
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
-import signal
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envs.errors import UserError
+from rl.training import NEGATIVE, console_for, say_plan, show_evaluations, stoppable, train
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from envs.problem_sets import ProblemSet
-    from rl.config import LoadedConfig, RunConfig
-    from rl.evaluate import Evaluation
-
-NEGATIVE, STOPPED = 1, 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Graders share the cores with the model: threads that spin at a barrier would wait for whoever is not running.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -45,8 +36,8 @@ def run(options: argparse.Namespace, overrides: list[str]) -> int:
     if path.is_dir():  # which may have been moved since
         loaded = replace(loaded, config=loaded.config.model_copy(update={"folder": path}))
     if options.dry_run:
-        return _dry_run(loaded, options.json, resume)
-    return _train(loaded.config, options.json, resume)
+        return say_plan(loaded, options.json, resume)
+    return train(loaded.config, options.json, resume)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -61,8 +52,20 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
         folder = config.folder.with_name(f"{config.folder.name}-{count}")
     config = config.model_copy(update={"folder": folder})
     if options.dry_run:
-        return _dry_run(replace(loaded, config=config), options.json, resume=False)
-    return _train(config, options.json, resume=False)
+        return say_plan(replace(loaded, config=config), options.json, resume=False)
+    return train(config, options.json, resume=False)
+
+
+def compare(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Train the arms of a comparison, or go on with it, and show them side by side."""
+    from rl.config_compare import load_comparison
+
+    comparison = load_comparison(options.config, overrides)
+    from rl.compare import run_comparison
+
+    resume, console = options.resume or options.config.is_dir(), console_for(options.json)
+    folder = comparison.base.folder
+    return stoppable(lambda: run_comparison(comparison, console, resume, options.json), "compare", folder)
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
@@ -97,7 +100,7 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
     if options.json:
         print(json.dumps(asdict(result)))
     else:
-        _show({str(options.policy): result}, _console(False))
+        show_evaluations({str(options.policy): result}, console_for(False))
     return 0
 
 
@@ -190,7 +193,7 @@ def selftest(options: argparse.Namespace, _: list[str]) -> int:
 def _selftest_resume(kills: int, as_json: bool) -> int:
     from rl.selftest.resume import survives_kills
 
-    console = _console(as_json)
+    console = console_for(as_json)
     different = survives_kills(kills, seed=kills, say=lambda line: console.print(line, highlight=False))
     if as_json:
         print(json.dumps({"kills": kills, "different": different}))
@@ -268,89 +271,6 @@ def replay(options: argparse.Namespace, _: list[str]) -> int:
     return 0 if all(one.agrees for one in replayed) else NEGATIVE
 
 
-def _train(config: RunConfig, as_json: bool, resume: bool) -> int:
-    """Run an experiment. A full disk and a wish to stop end it with one line; it can be resumed after both."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return _run_recipe(config, as_json, resume)
-    except KeyboardInterrupt:
-        print(f"rl-train: stopped; `rl-train run {config.folder}` goes on with it", file=sys.stderr)
-        return STOPPED
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise UserError(
-            f"{error.filename or config.folder}: cannot write: {error.strerror}; make room, then "
-            f"`rl-train run {config.folder}` goes on"
-        ) from None
-
-
-def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
-    started = time.perf_counter()
-    console = _console(as_json)
-    console.print(f"rl-train: recipe {config.recipe}, seed {config.seed}, folder {config.folder}", highlight=False)
-    from rl.engine import is_main
-    from rl.experiment import open_experiment
-    from rl.recipes import RECIPES
-    from rl.report import write_report
-
-    if config.recipe not in RECIPES:
-        raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
-    with open_experiment(config, console, resume) as experiment:
-        experiment.log.say(
-            f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
-            f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
-        )
-        results = RECIPES[config.recipe].run(experiment)
-    if not is_main():
-        return 0
-    page = write_report(config.folder)
-    if as_json:
-        print(json.dumps({name: asdict(result) for name, result in results.items()}))
-    else:
-        _show(results, console)
-        took = f"{time.perf_counter() - started:.0f} s in all"
-        console.print(f"{took}; everything is in {config.folder}; its report: {page}", highlight=False, soft_wrap=True)
-        for line in _next_steps(config):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
-    return 0
-
-
-def _next_steps(config: RunConfig) -> list[str]:
-    """What a finished run can be used for besides its policy, a command line each."""
-    critic = config.folder / "checkpoints" / "critic"
-    if not critic.is_dir():
-        return []
-    path = f" --data.path {config.data.path}" if config.data.path else ""
-    problems = f"--problems {config.data.name}{path} --split {config.data.test} --size 50"
-    return [
-        f"its critic, at equal tokens: rl-train evaluate --policy {config.folder} {problems} --critic-sampling "
-        f"--critic {critic} --n 8 --ks 1,4 --max-new-tokens {config.sampling.max_new_tokens}"
-    ]
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """A polite request to end is treated as Ctrl-C."""
-    raise KeyboardInterrupt
-
-
-def _dry_run(loaded: LoadedConfig, as_json: bool, resume: bool) -> int:
-    """Say what a run would do: 1 where the grader judges wrong or the memory does not suffice."""
-    from rl.dry_run import dry_run
-    from rl.dry_run_view import show
-    from rl.engine import is_main
-
-    report = dry_run(loaded, resume)
-    if is_main():
-        if as_json:
-            print(json.dumps(report.as_json(), default=str))
-        else:
-            show(report, _console(False))
-    if report.contradictions:
-        raise UserError(report.contradictions[0])
-    return 0 if report.sound else NEGATIVE
-
-
 def _problems(options: argparse.Namespace) -> ProblemSet:
     """The set that --problems, --data.path and --split name; what was dropped of it is said on standard error."""
     from envs.problem_sets import load_problems
@@ -376,22 +296,3 @@ def _export(programs: Mapping[str, list[str]], evalplus: Path | None, livecodebe
         write_evalplus([(name, program) for name, group in programs.items() for program in group], evalplus)
     if livecodebench:
         write_livecodebench(programs, livecodebench)
-
-
-def _show(results: dict[str, Evaluation], console: Console) -> None:
-    """Print evaluations as one table: a row each, pass@k with its 95 % interval."""
-    from rich.table import Table
-
-    ks = list(next(iter(results.values())).pass_at)
-    table = Table("", *(f"pass@{k}" for k in ks), "programs", "passed", title="held-out problems, 95 % intervals")
-    for name, result in results.items():
-        cells = [f"{e.mean:.1%} ({e.low:.1%} to {e.high:.1%})" for e in result.pass_at.values()]
-        table.add_row(name, *cells, f"{result.n_programs}", f"{result.outcomes.get('passed', 0)}")
-    console.print(table)
-
-
-def _console(as_json: bool) -> Console:
-    """Where people read: standard output, or standard error when the output is for a program."""
-    from rich.console import Console
-
-    return Console(stderr=as_json)

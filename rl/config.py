@@ -203,6 +203,8 @@ class ExpertIterationSection(Section):
     """Which of the distinct accepted programs are imitated."""
     epochs: int = Field(default=4, ge=1)
     """Passes over the solved problems in each iteration."""
+    steps: int = Field(default=0, ge=0)
+    """Optimizer steps of each iteration, however many problems were solved; 0 goes by `epochs`."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Step size of AdamW."""
     restart: bool = False
@@ -284,6 +286,18 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
 
 def load_with_sources(path: Path | None, overrides: Sequence[str] = ()) -> LoadedConfig:
     """As `load_config`, and where each key was set."""
+    values, source = read_values(path, overrides)
+    if "compare" in values:
+        raise UserError(
+            f"{label_by(source)('compare')}: expected the config of one run; `rl-train compare {path}` makes the "
+            "runs of this one and compares them"
+        )
+    config = checked(values, label_by(source))
+    return LoadedConfig(config, {name: source(name) for name, _, _ in set_keys(config)})
+
+
+def read_values(path: Path | None, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], Callable[[str], str]]:
+    """The values of a file with `--key.path value` overrides, unchecked, and what says where a dotted name was set."""
     file = read_config_file(path) if path else ConfigFile({}, lambda parts: 1)
     # A section whose keys are all commented out is null in YAML.
     values = {name: {} if value is None and name in _SECTIONS else value for name, value in file.values.items()}
@@ -295,16 +309,22 @@ def load_with_sources(path: Path | None, overrides: Sequence[str] = ()) -> Loade
             return f"--{name}"
         return f"{path}:{file.line_of(name.split('.'))}"
 
-    def label(name: str) -> str:
-        where = source(name)
-        return where if where.startswith("--") else f"{where}: {name}"
+    return values, source
 
+
+def label_by(source: Callable[[str], str]) -> Callable[[str], str]:
+    """What names a key in an error: `file:line: key`, or `--key` from the command line."""
+    return lambda name: where if (where := source(name)).startswith("--") else f"{where}: {name}"
+
+
+def checked(values: Mapping[str, Any], label: Callable[[str], str]) -> RunConfig:
+    """Values as a config; `label` says where a key was set. Raises UserError of one line."""
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(_explain(error, label)) from None
+        raise UserError(explain(error, label, [*(key for key, _, _ in keys()), *_SECTIONS])) from None
     refuse_contradictions(config, label)
-    return LoadedConfig(config, {name: source(name) for name, _, _ in set_keys(config)})
+    return config
 
 
 def keys(section: type[BaseModel] = RunConfig, prefix: str = "") -> list[tuple[str, Any, str]]:
@@ -355,14 +375,13 @@ def _value(text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError, label: Callable[[str], str]) -> str:
-    """The first error as `where: key: what, got, expected`."""
+def explain(error: ValidationError, label: Callable[[str], str], known: Sequence[str]) -> str:
+    """The first error as `where: key: what, got, expected`; `known` are the keys that an unknown one may mean."""
     first = error.errors()[0]
     parts = [str(part) for part in first["loc"]]
     name = ".".join(parts)
     where = label(name)
     if first["type"] == "extra_forbidden":
-        known = [*(key for key, _, _ in keys()), *_SECTIONS]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or [
             key for key in known if key.rpartition(".")[2] == parts[-1]
         ]

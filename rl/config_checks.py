@@ -19,7 +19,14 @@ _BY_VALUES = "its advantages come from a value head, token by token"
 _BASELINE_OF_CODERL = "its advantage is the return minus coderl.baseline"
 
 _NO_DISTRIBUTIONS = dict.fromkeys(
-    ("distil.kl_weight", "distil.imitation_weight", "distil.temperature", "distil.top_k", "distil.prompted"),
+    (
+        "distil.kl_weight",
+        "distil.imitation_weight",
+        "distil.temperature",
+        "distil.top_k",
+        "distil.prompted",
+        "distil.keep",
+    ),
     "it learns the teacher's programs, not its distributions",
 )
 
@@ -36,6 +43,7 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "grpo": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
         "on_policy_distillation": {
             "distil.imitation_weight": "the policy's own programs are not imitated",
+            "distil.keep": "the policy's programs are new in each round",
         },
         "seqkd": {
             **_NO_DISTRIBUTIONS,

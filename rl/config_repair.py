@@ -22,6 +22,8 @@ class RepairSection(Section):
     """Learn the programs that repair from the plain prompt as well, so that one model writes and repairs."""
     epochs: int = Field(default=8, ge=1)
     """Passes over the problems that have repairs."""
+    steps: int = Field(default=0, ge=0)
+    """Optimizer steps in all, however many problems have repairs; 0 goes by `epochs`."""
     problems_per_round: int = Field(default=32, ge=1)
     """Problems of one optimizer step."""
     learning_rate: float = Field(default=1e-3, gt=0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.errors import UserError
 from rl.config import CONFIGS, RunConfig, keys, load_config
+from rl.config_compare import CompareSection
 from rl.config_files import flat
 
 SCHEMA_FILE = "schema.json"
@@ -39,8 +40,10 @@ def as_toml(config: RunConfig) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema of a config file: editors complete and check keys by it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunConfig.model_json_schema()}
+    """JSON schema of a config file, that of a comparison too: editors complete and check keys by it."""
+    found = RunConfig.model_json_schema()
+    found["properties"]["compare"] = CompareSection.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
 def values_of(path: Path) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class EktSection(Section):
     """Learn the question's tokens too, as the original did."""
     epochs: int = Field(default=30, ge=1)
     """Passes over the problems that the teacher solved."""
+    steps: int = Field(default=0, ge=0)
+    """Optimizer steps in all, however many problems were solved; 0 goes by `epochs`."""
     problems_per_round: int = Field(default=16, ge=1)
     """Problems of one optimizer step."""
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -91,6 +93,8 @@ class DistilSection(Section):
     """Temperature of both distributions; the loss is multiplied by its square."""
     top_k: int = Field(default=64, ge=0)
     """Tokens that the teacher tells apart in each state, all others being one event; 0 is the whole vocabulary."""
+    keep: bool = False
+    """Keep what the teacher says of each program for later epochs (recipe kd): 8 bytes per token and listed token."""
     prompted: bool = False
     """Whether the teacher is shown its own prompt (teacher.ask) or, like the policy, the bare problem."""
     rounds: int = Field(default=60, ge=0)

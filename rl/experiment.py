@@ -154,14 +154,14 @@ class Experiment:
             self.log.say(f"{name}: pass@{k} {estimate.mean:.1%} on {result.n_problems} held-out problems")
         return result
 
-    def evaluation_write(self, *, seed_offset: int, n: int | None = None) -> Write:
-        """The policy writes `n` or `evaluation.n` programs per problem, with random numbers of their own."""
+    def evaluation_write(self, *, seed_offset: int, n: int | None = None, greedy: bool = False) -> Write:
+        """The policy writes `n` or `evaluation.n` programs per problem, or its greedy one, with seeds of their own."""
         settings = self.config.evaluation
         return by_policy(
             self.policy,
             ask=plain,
-            n=n or settings.n,
-            temperature=settings.temperature,
+            n=1 if greedy else n or settings.n,
+            temperature=0.0 if greedy else settings.temperature,
             max_new_tokens=self.config.sampling.max_new_tokens,
             seed=self.config.seed + SEEDS_APART * seed_offset,
             stop=self.stop(),

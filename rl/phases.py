@@ -120,7 +120,7 @@ def reinforce(
     gather: Gather = rounds
     if settings.max_draws > 1:
         gather = rounds_with_signal(rounds, settings.problems_per_round, settings.max_draws)
-    best = Best(lambda: experiment.save("best"))
+    best = best_of(experiment)
     held: dict[str, Part] = {"learner": learner, "rounds": rounds, "best": best, **(parts or {})}
     examples = by_example_tests(experiment.grader.submit, config.alarms.examples_every)
     after = [rewards_seen(REWARDS[settings.reward]), examples, *after]
@@ -172,8 +172,11 @@ def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], wri
     checkpoints.finish()
 
 
-def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]) -> set[str]:
-    """Cross-entropy on the chosen programs that passed in some phases; returns the ids of the problems they solve."""
+def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str], best: Best | None = None) -> set[str]:
+    """Cross-entropy on the chosen programs that passed in some phases; returns the ids of the problems they solve.
+
+    `best` is what several iterations share, so that the best policy of all of them is kept.
+    """
     config = experiment.config
     settings = config.expert_iteration
     passed = {
@@ -186,7 +189,7 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
             f"{phase}: not one program passed, so there is nothing to imitate; warm-start further (warm_start.rounds, "
             f"warm_start.stop_above) or sample more (sampling.n)"
         )
-    imitate_groups(experiment, phase, groups, settings)
+    imitate_groups(experiment, phase, groups, settings, best=best)
     return set(groups)
 
 
@@ -198,15 +201,16 @@ def imitate_groups(
     objective: tuple[Term, ...] | None = None,
     score: Score = nobody,
     evaluate: Callable[[], float] | None = None,
+    best: Best | None = None,
 ) -> None:
-    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes.
+    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes or `settings.steps` rounds.
 
-    By default with cross-entropy, and with looks at the dev pass rate.
+    By default with cross-entropy, and with looks at the dev pass rate; the policy of the best look is kept as `best`.
     """
     config = experiment.config
-    problems = [group.problem for group in groups.values()]
     learner = experiment.learner(settings.learning_rate)
-    rounds = math.ceil(len(problems) * settings.epochs / settings.problems_per_round)
+    best = best or best_of(experiment)
+    rounds = settings.steps or math.ceil(len(groups) * settings.epochs / settings.problems_per_round)
     train(
         learner,
         stored_rounds(experiment, groups, settings.problems_per_round, rounds),
@@ -217,8 +221,8 @@ def imitate_groups(
         temperature=1.0,
         seed=config.seed,
         log=experiment.log,
-        checkpoints=experiment.phase(phase, learner=learner),
-        evaluate=evaluate or experiment.dev_pass_rate,
+        checkpoints=experiment.phase(phase, learner=learner, best=best),
+        evaluate=best.watching(evaluate or experiment.dev_pass_rate),
         evaluate_every=settings.evaluate_every,
     )
 
@@ -238,6 +242,11 @@ def readable(experiment: Experiment, groups: Mapping[str, Group], what: str) -> 
     if n_left_out:
         experiment.log.say(f"{n_left_out} {what} are longer than the policy's positions; left out")
     return found
+
+
+def best_of(experiment: Experiment) -> Best:
+    """Keeps the policy with the best dev pass rate as the checkpoint `best`."""
+    return Best(lambda: experiment.save("best"))
 
 
 def stored_rounds(experiment: Experiment, groups: Mapping[str, Group], problems_per_round: int, rounds: int) -> Rounds:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from envs.rewards import REWARDS
-from rl.config import RunConfig
+from rl.config import ExpertIterationSection, RunConfig
+from rl.config_teacher import EktSection
 from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
 from rl.losses import Term, outcome_ce
 from rl.phases import imitation_objective, reinforce_objective
@@ -139,7 +140,7 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
     settings = config.expert_iteration
     return Phase(
         name="expert_iteration",
-        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
         n=config.sampling.n,
         objective=imitation_objective(),
@@ -149,7 +150,7 @@ def imitation_of_accepted(config: RunConfig) -> Phase:
         notes=(
             f"programs are sampled once: {settings.problems} problems, {config.sampling.n} each",
             f"of those that passed, the {settings.choose} {settings.programs_per_problem} per problem are imitated in "
-            f"{settings.epochs} epochs",
+            f"{_length(settings)}",
         ),
     )
 
@@ -161,7 +162,7 @@ def imitation_of_repairs(config: RunConfig) -> Phase:
     each = "" if settings.run else f", {config.sampling.n} each"
     return Phase(
         name="repair",
-        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
         n=settings.programs_per_problem * (1 + settings.also_plain),
         objective=imitation_objective(),
@@ -189,7 +190,7 @@ def imitation_of_teacher(
     kept = f"of those that pass, the {settings.choose} {settings.programs_per_problem} per problem are imitated"
     return Phase(
         name="ekt",
-        rounds=math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
+        rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
         n=settings.programs_per_problem if filtered else teacher.n,
         objective=objective,
@@ -199,7 +200,7 @@ def imitation_of_teacher(
         judges=judges,
         notes=(
             f"programs are written once by the teacher: {settings.problems} problems, {teacher.n} each, {teacher.ask}",
-            f"{kept if filtered else 'all of them are imitated'} in {settings.epochs} epochs",
+            f"{kept if filtered else 'all of them are imitated'} in {_length(settings)}",
         ),
     )
 
@@ -293,6 +294,10 @@ def reinforcement_in_turns(config: RunConfig, advantage: str) -> Phase:
     phase = reinforcement(config, advantage)
     note = f"an attempt is up to {turns} programs: while an example test fails the policy is shown what was found"
     return replace(phase, n=config.sampling.n * turns, shown=_shown(config), notes=(*phase.notes, note))
+
+
+def _length(settings: ExpertIterationSection | EktSection) -> str:
+    return f"{settings.steps} steps" if settings.steps else f"{settings.epochs} epochs"
 
 
 def _notes(config: RunConfig) -> list[str]:

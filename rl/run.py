@@ -49,19 +49,26 @@ def open_run(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], 
     Raises UserError where another process is at it, where the folder holds a run that nobody asked to resume, and where
     that run was begun with another config.
     """
+    with hold(folder):
+        began = _begin(folder, config, facts, resume)
+        run = Run(folder)
+        run.note(began, versions=_versions())
+        try:
+            yield run
+        except BaseException as error:
+            run.note("stopped", reason=f"{type(error).__name__}: {error}".rstrip(": "))
+            raise
+        run.note("finished")
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Make a folder and keep other processes out of it; raises UserError where one is at it already."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("a+") as lock:
             _hold(lock, folder)
-            began = _begin(folder, config, facts, resume)
-            run = Run(folder)
-            run.note(began, versions=_versions())
-            try:
-                yield run
-            except BaseException as error:
-                run.note("stopped", reason=f"{type(error).__name__}: {error}".rstrip(": "))
-                raise
-            run.note("finished")
+            yield
     except PermissionError as error:
         raise UserError(f"folder: cannot write a run to {folder}: {error.strerror}") from None
 
@@ -69,6 +76,11 @@ def open_run(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], 
 def holds_a_run(folder: Path) -> bool:
     """Whether a run was begun in this folder."""
     return (folder / CONFIG).is_file()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run of this folder came to its end."""
+    return any(event["event"] == "finished" for event in journal(folder))
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
@@ -112,13 +124,18 @@ def _begin(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], re
             f"folder: {folder} already holds a run; `rl-train run {folder}` goes on with it, or name another folder "
             f"with --folder"
         )
+    refuse_changed(folder, config)
+    return "resumed"
+
+
+def refuse_changed(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise UserError where the run of this folder was begun with another config."""
     before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     for name, old, new in _changed(before, config):
         raise UserError(
             f"{name}: this run was begun with {old!r}; got {new!r}; a run goes on as it began, so set it back or name "
             f"another folder with --folder"
         )
-    return "resumed"
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

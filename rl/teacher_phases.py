@@ -27,7 +27,7 @@ from rl.learner import Learner
 from rl.loop import train
 from rl.losses import Term
 from rl.models import Policy, load_policy, policy_folder
-from rl.phases import attempt, imitate_groups, readable
+from rl.phases import attempt, best_of, imitate_groups, readable
 from rl.score import Score, nobody
 from rl.teacher_cache import AnswerCache
 from rl.teacher_scores import LikeliestTokens, teacher_distribution
@@ -112,6 +112,16 @@ def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
         )
 
 
+def measure_teacher(experiment: Experiment, name: str, n: int, temperature: float) -> None:
+    """Let the config's teacher write `n` programs for each test problem at a temperature, into the store."""
+    config = experiment.config
+    settings = config.teacher.model_copy(update={"temperature": temperature})
+    experiment = replace(experiment, config=config.model_copy(update={"teacher": settings}))
+    with open_teacher(experiment) as teacher:
+        write = teacher.write(experiment.policy, n, config.seed + SEEDS_APART * 4)
+        experiment.evaluate(name, _askable(experiment, teacher, experiment.test), write, ks=(1,))
+
+
 def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
     """The teacher's programs for the lessons, all of them run and stored; returns those that fit the learner.
 
@@ -183,6 +193,7 @@ def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score:
     draw = in_epochs(problems, settings.problems_per_round, config.seed)
     write = experiment.write(policy_version=lambda: learner.n_steps)
     rounds = experiment.rounds("distil", draw, write, rounds=settings.rounds)
+    best = best_of(experiment)
     train(
         learner,
         rounds,
@@ -193,8 +204,8 @@ def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score:
         temperature=config.sampling.temperature,
         seed=config.seed,
         log=experiment.log,
-        checkpoints=experiment.phase("distil", learner=learner, rounds=rounds),
-        evaluate=experiment.dev_pass_rate,
+        checkpoints=experiment.phase("distil", learner=learner, rounds=rounds, best=best),
+        evaluate=best.watching(experiment.dev_pass_rate),
         evaluate_every=settings.evaluate_every,
     )
 

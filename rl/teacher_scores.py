@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from envs.problem import Problem
 from envs.rollout import Group
 from rl.batch import Batch, collate
 from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE, aligned
+from rl.durable import plain_os_errors, whole_file
+from rl.engine import gather
 from rl.learner import Learner, TokenLogProbs, spread
 from rl.losses import Outputs
 from rl.models import LanguageModel
@@ -60,6 +65,43 @@ def teacher_distribution(
         return {**columns, TEACHER_TEMPERATURE: torch.full(batch.ids_BT.shape, temperature)}
 
     return score
+
+
+def kept(score: Score, folder: Path) -> Score:
+    """What a score says about each group, computed once and kept in a folder: a safetensors file per group.
+
+    Only the values of the learned tokens are kept. A file is named after the ids that were scored, so other programs
+    for a problem are scored anew.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def read(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
+        paths = [folder / f"{_name(group)}.safetensors" for group in groups]
+        learned = [batch.learned_BT & (batch.group_B == index).unsqueeze(1) for index in range(len(groups))]
+        missing = [path for path in paths if not path.exists()]
+        if any(gather([not groups or bool(missing)])):  # every rank takes part in a pass of the teacher, or none
+            columns = score(groups, batch)
+            for path, learned_BT in zip(paths, learned, strict=True):
+                if path in missing:
+                    with whole_file(path) as partial, plain_os_errors(path):
+                        save_file({name: column.cpu()[learned_BT] for name, column in columns.items()}, partial)
+            if not groups:
+                return columns
+        found: dict[str, torch.Tensor] = {}
+        for path, learned_BT in zip(paths, learned, strict=True):
+            for name, values_N in load_file(path).items():
+                if name not in found:
+                    found[name] = values_N.new_zeros(*batch.ids_BT.shape, *values_N.shape[1:])
+                found[name][learned_BT] = values_N
+        return found
+
+    return read
+
+
+def _name(group: Group) -> str:
+    """A hash of the ids of a group and of which of them are learned."""
+    rows = [(rollout.prompt_ids, rollout.completion_ids, rollout.loss_mask) for rollout in group.rollouts]
+    return hashlib.blake2b(repr(rows).encode(), digest_size=16).hexdigest()
 
 
 def _asked(group: Group, prompt_ids: tuple[int, ...]) -> Group:

@@ -15,7 +15,7 @@ from envs.problem import Problem
 from rl.config import RunConfig
 from rl.evaluate import Evaluation
 from rl.experiment import SEEDS_APART, Experiment
-from rl.phases import attempt, imitate_accepted, warm_start
+from rl.phases import attempt, best_of, imitate_accepted, warm_start
 from rl.plan import Plan, imitation_of_accepted, warm_start_phases
 
 
@@ -27,11 +27,12 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     start = copy.deepcopy(experiment.policy.model.state_dict())
     problems = unsolved = experiment.train[: settings.problems]
     phases: list[str] = []
+    best = best_of(experiment)
     for number in range(1, settings.iterations + 1):
         phases.append(_attempt(experiment, number, unsolved))
         if settings.restart:
             experiment.policy.model.load_state_dict(start)
-        solved = imitate_accepted(experiment, f"imitate_{number}", phases)
+        solved = imitate_accepted(experiment, f"imitate_{number}", phases, best)
         if settings.unsolved_only:
             unsolved = tuple(problem for problem in problems if problem.id not in solved)
         results[f"iteration {number}"] = experiment.measure(f"iteration_{number}")

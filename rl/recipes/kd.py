@@ -22,6 +22,7 @@ from rl.losses import Term
 from rl.phases import imitation_objective, warm_start
 from rl.plan import Plan, imitation_of_teacher, teacher_judges, warm_start_phases
 from rl.teacher_phases import accepted, distribution_of, imitate_teacher, let_write, open_teacher, say_how_good
+from rl.teacher_scores import kept
 
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
@@ -30,6 +31,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     warm_start(experiment)
     with open_teacher(experiment) as teacher:
         score = distribution_of(experiment, teacher)
+        if config.distil.keep:
+            score = kept(score, config.folder / "teacher_columns")
         say_how_good(experiment, teacher)
         groups = let_write(experiment, teacher)
         before = experiment.measure("before")

@@ -1,17 +1,17 @@
-"""The report as one HTML page that needs nothing else: no script, no font, no address to load from."""
+"""The report of a run as one HTML page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rl.config import keys
 from rl.config_files import flat
 from rl.evaluate import Estimate
 from rl.report.critic import CRITIC_TERMS, critic_section
+from rl.report.document import document
 from rl.report.figures import alarm_counts, figure, first_and_last
 from rl.report.markup import Markup, element, joined
 from rl.report.phases import phase_section
@@ -19,7 +19,6 @@ from rl.report.programs import programs_section
 from rl.report.reading import RunRecord, State
 from rl.report.words import METRICS, OUTCOMES, STAGES, duration, metric, percent, plain_words
 
-STYLE = Path(__file__).with_name("style.css")
 STATE_COLOURS = {State.FINISHED: "teal", State.RUNNING: "sky", State.INTERRUPTED: "gold"}
 TERMS = {
     "round": "One collection of programs and the optimizer steps on it. This page counts rounds from 1, as the "
@@ -35,16 +34,6 @@ TERMS = {
 def page(run: RunRecord) -> str:
     """The whole page."""
     name = run.folder.resolve().name
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        # Programs are shown here. Should one ever get through as markup, the browser still runs and loads nothing.
-        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
-        element("title", f"{name} · rl-train report"),
-        element("style", Markup(STYLE.read_text(encoding="utf-8"))),
-    )
     critic = critic_section(run.critic)
     body = element(
         "body",
@@ -63,7 +52,7 @@ def page(run: RunRecord) -> str:
             "footer", f"Written by rl-train report on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {run.folder}."
         ),
     )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(f"{name} · rl-train report", body)
 
 
 def _header(run: RunRecord, name: str, has_critic: bool) -> Markup:

@@ -12,6 +12,7 @@ import pytest
 
 from envs.problem_sets import load_problems
 from rl.experience import read_rows
+from rl.models import load_policy
 from tests.recipes.test_recipes import LEARNING, guesses, rl_train, small_run
 from tests.rl.fake_server import serving
 
@@ -90,6 +91,20 @@ def test_a_server_is_asked_few_shot_about_gsm8k_once(tmp_path: Path, real_data: 
 
 
 @pytest.mark.slow
+def test_the_authors_setting_is_planned_as_they_ran_it(tmp_path: Path, real_data: Path) -> None:
+    """The config for a GPU, tried with tiny models in the place of GPT-Neo and GPT-J."""
+    load_policy("scratch:nano", ["def solution():\n    return 12\n"]).save(tmp_path / "teacher")
+    words = ["--model.name", "scratch:nano", "--teacher.model", str(tmp_path / "teacher")]
+    data = ["--data.path", str(real_data / "gsm8k"), "--evaluation.n", "2", "--evaluation.ks", "[1]"]
+    done = rl_train("run", "rl/configs/ekt_gsm8k.toml", "--dry-run", "--json", *words, *data)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    [phase] = report["phases"]
+    assert phase["counts"]["rounds at most"] == -(-6973 * 140 // 32)
+    assert report["problems"]["test"] == 1319
+
+
+@pytest.mark.slow
 def test_without_a_program_that_passes_one_line_says_what_to_do(tmp_path: Path) -> None:
     problem = load_problems("word_problems", "train").problems[7]
     store_answers(tmp_path / "answers.jsonl", [(problem.id, "    return None")])
@@ -148,7 +163,7 @@ def test_what_a_teacher_wrote_is_imitated_right_or_wrong(taught: Path, tmp_path:
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        ("kd", ()),
+        ("kd", ("--distil.keep", "true")),
         ("kd", ("--distil.imitation_weight", "0", "--distil.top_k", "0", "--distil.temperature", "2")),
         ("kd", ("--teacher.ask", "few_shot", "--teacher.shots", "1", "--distil.prompted", "true", "--distil.kl_weight", "0.1")),
         ("on_policy_distillation", ()),

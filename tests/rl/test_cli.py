@@ -11,7 +11,7 @@ import pytest
 from rl.cli import main
 
 COMMANDS = (
-    "run", "quickstart", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
+    "run", "quickstart", "compare", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
         (
             ("quickstart", "--recipe", "magic"),
-            "recipe: expected one of coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, seqkd, warm_start; got 'magic'",
+            "recipe: expected one of coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
         ),
         (
             ("quickstart", "--model.name", "scratch:huge"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ from rl.distill import (
 from rl.learner import Learner, policy_learner
 from rl.losses import Term, cross_entropy
 from rl.models import load_policy
-from rl.teacher_scores import LikeliestTokens, teacher_distribution
+from rl.teacher_scores import LikeliestTokens, kept, teacher_distribution
 from tests.builders import a_group, a_rollout
 from tests.rl.test_learner import GROUPS, assert_same
 
@@ -244,3 +246,26 @@ def test_the_same_prompt_needs_no_other_view(model: PreTrainedModel) -> None:
     plain = teacher_distribution(a_teacher(model, 3))([group], batch)
     assert all(torch.equal(same[name], plain[name]) for name in plain)
     assert LISTED not in plain
+
+
+def test_what_a_teacher_said_is_kept_and_read_in_any_batch(model: PreTrainedModel, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def score(groups: Sequence[Group], batch: Batch) -> Mapping[str, torch.Tensor]:
+        asked.append(len(groups))
+        return teacher_distribution(a_teacher(model, 3), 2.0)(groups, batch)
+
+    read = kept(score, tmp_path)
+    for groups in (GROUPS, GROUPS[:1], GROUPS[::-1]):
+        batch = collate(groups)
+        found, expected = read(groups, batch), score(groups, batch)
+        asked.pop()
+        assert set(found) == set(expected)
+        for name, column in expected.items():
+            assert torch.allclose(found[name][batch.learned_BT], column[batch.learned_BT], atol=1e-6)
+            assert found[name].dtype == column.dtype
+    assert asked == [len(GROUPS)]
+    assert len(list(tmp_path.iterdir())) == len(GROUPS)
+    other = replace(GROUPS[0], rollouts=GROUPS[0].rollouts[:1], verdicts=GROUPS[0].verdicts[:1])
+    read([other], collate([other]))
+    assert asked == [len(GROUPS), 1]
