@@ -162,6 +162,7 @@ def _without_walls(batch: Batch) -> Layout:
     return replace(layout, attention=causal_SS.expand_as(layout.attention))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make_learner", "name"),
     [
@@ -274,6 +275,7 @@ def records_the_next_log_prob(*given: Any, **settings: Any) -> list[list[Complet
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "name"),
     [
