@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from critics.filters import passing
+from critics.filters import chosen, first, passing
 from critics.model import same_ids
 from critics.sampling import Writer
 from envs.errors import UserError
@@ -68,9 +68,8 @@ def find_repairs(experiment: Experiment) -> dict[str, Group]:
     count = sum(len(group.rollouts) for group in found.values())
     experiment.log.say(f"{count} repairs to learn from, of programs for {len(found)} of {len(tried)} problems")
     if settings.also_plain:
-        return {
-            name: _both(group, passing(tried[name]), settings.programs_per_problem) for name, group in found.items()
-        }
+        passed = {name: chosen(passing(tried[name]), first, settings.programs_per_problem) for name in found}
+        return {name: _both(group, passed[name]) for name, group in found.items()}
     return found
 
 
@@ -122,19 +121,19 @@ def measure_again(experiment: Experiment, name: str, failed: Mapping[str, Group]
 
 def measure_turns(experiment: Experiment, name: str, ask: Again = repair) -> Evaluation:
     """pass@k of what attempts on the test problems end with, each of up to `rlef.turns` programs."""
-    first = experiment.evaluation_write(seed_offset=2)
-    ends = turned(experiment, first, experiment.config.rlef.turns, writer(experiment, evaluation=True), ask, last_turn)
+    begin = experiment.evaluation_write(seed_offset=2)
+    ends = turned(experiment, begin, experiment.config.rlef.turns, writer(experiment, evaluation=True), ask, last_turn)
     return experiment.measure(name, ends)
 
 
 def turned(
-    experiment: Experiment, first: Write, turns: int, later: Writer, ask: Again = repair, keep: Keep = every_turn
+    experiment: Experiment, begin: Write, turns: int, later: Writer, ask: Again = repair, keep: Keep = every_turn
 ) -> Write:
-    """`first`, whose failed programs are written again: `in_turns` with the grader and the limits of a run."""
+    """`begin`, whose failed programs are written again: `in_turns` with the grader and the limits of a run."""
     longest = experiment.config.sampling.max_new_tokens
     fits = partial(_fits, experiment, longest)
     grade = experiment.grader.grade
-    return in_turns(first, later, turns=turns, grade=grade, max_new_tokens=longest, ask=ask, keep=keep, fits=fits)
+    return in_turns(begin, later, turns=turns, grade=grade, max_new_tokens=longest, ask=ask, keep=keep, fits=fits)
 
 
 def writer(experiment: Experiment, *, evaluation: bool = False) -> Writer:
@@ -149,10 +148,7 @@ def _fits(experiment: Experiment, longest: int, prompt: Prompt) -> bool:
     return positions is None or len(experiment.policy.encode(prompt.text)) + longest <= positions
 
 
-def _both(repairs_of: Group, passed: Group, at_most: int) -> Group:
+def _both(repairs_of: Group, passed: Group) -> Group:
     """Repairs of a problem's programs, and programs that passed, from the prompt that they were written from."""
-    return Group(
-        repairs_of.problem,
-        (*repairs_of.rollouts, *passed.rollouts[:at_most]),
-        (*repairs_of.verdicts, *passed.verdicts[:at_most]),
-    )
+    rollouts, verdicts = (*repairs_of.rollouts, *passed.rollouts), (*repairs_of.verdicts, *passed.verdicts)
+    return Group(repairs_of.problem, rollouts, verdicts)
