@@ -135,9 +135,9 @@ def load_comparison(path: Path, overrides: list[str]) -> Comparison:
         raise UserError(f"folder: {comparison.base.folder} already holds a run; name another folder with --folder")
     for name, own in settings.arms.items():
         place = f"compare.arms.{name}"
-        recipe = own.get("recipe", name)
+        recipe = str(own.get("recipe", name))
         if recipe not in RECIPES or recipe == START:
-            near = difflib.get_close_matches(str(recipe), [r for r in RECIPES if r != START], n=1)
+            near = difflib.get_close_matches(recipe, [r for r in RECIPES if r != START], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UserError(
                 f"{label(place + '.recipe' * ('recipe' in own))}: expected a recipe, by the arm's name or its key "
