@@ -35,10 +35,10 @@ ARMS = {
 }
 SETTINGS = {
     "abundant": "",
-    "scarce": "--data.labelled_size 300 --warm_start.rounds 150 --warm_start.stop_above 1",
+    "scarce": "--data.labelled_size 800 --warm_start.rounds 300 --warm_start.stop_above 1",
 }
 """Where the arms begin: `abundant` stops the imitation of 1,500 problems early, so that imitation alone still gains;
-`scarce` imitates 300 problems until it has seen each of them 32 times."""
+`scarce` imitates 800 problems until it has seen each of them 24 times."""
 CLAIMS = {
     "CR-1 mixing improves on the warm start": (D, "warm start"),
     "CR-1 mixing beats reinforcement alone": (D, "rl"),
