@@ -28,7 +28,7 @@ test: setup  ## Everything real but short.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 -m "not soak" -rs $(TESTS)
+	$(BIN)/pytest -q -n 2 -m "not soak" -rs --durations=20 $(TESTS)
 
 test-all: setup  ## Also soaks, browsers and load.
 	$(BIN)/pytest -q -rs $(TESTS)
