@@ -31,7 +31,9 @@ def small_run(recipe: str, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in ("expert_iteration", *RECIPES_OF_TEACHERS)])
+@pytest.mark.parametrize(
+    "recipe", [name for name in RECIPES if name not in ("expert_iteration", "repair", *RECIPES_OF_TEACHERS)]
+)
 def test_a_recipe_runs_and_leaves_a_whole_run_folder(recipe: str, tmp_path: Path) -> None:
     done = small_run(recipe, tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.recipes.test_recipes import SMALL, guesses
@@ -57,8 +58,11 @@ def test_two_ranks_learn_what_one_learns(tmp_path: Path, recipe: str) -> None:
         done = on_ranks(n, *words, "--folder", str(folder))
         assert done.returncode == 0, done.stderr
         weights.append(load_file(folder / "checkpoints/final/model.safetensors"))
-    apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
-    assert apart < 2e-5  # of steps of 3e-4 and 1e-2: rounding, through thirty-eight steps of Adam
+    apart = torch.cat([(weights[0][name] - weights[1][name]).flatten() for name in weights[0]])
+    # Of steps of 3e-4 and 1e-2: rounding, through thirty-eight steps of Adam, which blows it up where a gradient is
+    # close to 0. Such weights are few, and how far they move depends on the processor.
+    assert apart.square().mean().sqrt() < 1e-6
+    assert apart.abs().max() < 1e-4
 
 
 @pytest.mark.slow
