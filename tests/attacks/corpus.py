@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from envs.grading import GradeRequest
@@ -32,6 +32,7 @@ PROGRAMS = FOLDER / "programs"
 PROBLEMS = FOLDER / "problems.jsonl"
 GROUPS = ("resource", "escape", "cheating", "robustness")
 MARKER = b"# --- program ---\n"
+PATIENT_CPU_S = 10.0
 _REQUIRED = ("group", "problem", "verdict", "must not")
 _KNOWN = (*_REQUIRED, "why open", "level", "control", "generate")
 _PLACE = re.compile(rb"@([A-Z][A-Z_]+)@")
@@ -111,12 +112,13 @@ def read_attack(path: Path, problems: Mapping[str, Problem], places: Mapping[byt
             raise ValueError(f"problem: no row of problems.jsonl has the id {header['problem']!r}")
         if "generate" in header:
             program = _generated(header["generate"], program)
-        problem = problems[header["problem"]]
+        verdicts = _verdicts(header)
+        problem = _with_time_enough(problems[header["problem"]], verdicts)
         return Attack(
             name=path.stem,
             group=header["group"],
             request=GradeRequest(problem, _filled_in(program, places), problem.hidden_tests),
-            verdicts=_verdicts(header),
+            verdicts=verdicts,
             must_not=header["must not"],
             level=_one_of(header, "level", ("L1", "L2", "L3")),
             control=_one_of(header, "control", ("yes",)) is not None,
@@ -174,6 +176,13 @@ def _verdicts(header: Mapping[str, str]) -> frozenset[Outcome]:
     if (len(words) > 1) is not ("why open" in header):
         raise ValueError("`why open` goes with several verdicts, and only with them")
     return verdicts
+
+
+def _with_time_enough(problem: Problem, verdicts: frozenset[Outcome]) -> Problem:
+    """Only a program that must run out of time is held to a short limit: no slow machine decides about another."""
+    if Outcome.TIMEOUT in verdicts:
+        return problem
+    return replace(problem, limits=replace(problem.limits, cpu_s=PATIENT_CPU_S))
 
 
 def _one_of(header: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> str | None:

@@ -55,6 +55,11 @@ def test_no_hostile_program_may_pass_unless_its_answers_are_right():
     assert may_pass == set()
 
 
+def test_only_programs_that_must_run_out_of_time_have_little():
+    for attack in ATTACKS.values():
+        assert (attack.request.problem.limits.cpu_s < 10.0) == (Outcome.TIMEOUT in attack.verdicts), attack.name
+
+
 def test_every_threat_has_a_program():
     text = (FOLDER / "threats.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (\w+)\n\n((?:- .*\n)+)", text, flags=re.MULTILINE))

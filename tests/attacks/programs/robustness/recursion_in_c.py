@@ -1,5 +1,5 @@
 # group: robustness
-# problem: add_small_patient
+# problem: add_small
 # verdict: runtime_error | memory_limit | wrong_answer
 # must not: be a sandbox_error because the process crashed
 # why open: nested C calls use up the stack, which is a crash, unless Python counts them and raises, or the stack is large enough
