@@ -21,7 +21,8 @@ USER_MISTAKE = 2
 def main(words: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns its exit code."""
     parser = _parser()
-    options, rest = parser.parse_known_args(words)
+    words = list(sys.argv[1:] if words is None else words)
+    options, rest = parser.parse_known_args(words, argparse.Namespace(words=words))
     if not hasattr(options, "command"):
         parser.print_help()
         return 0
@@ -83,6 +84,13 @@ def _add_training(commands: _Commands) -> None:
     for training in (run, quickstart):
         training.add_argument(
             "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
+        )
+        usual = "2, or 1 on one core or with a GPU" if training is quickstart else "as the run began, or 1"
+        training.add_argument(
+            "--ranks",
+            type=_positive,
+            metavar="N",
+            help=f"processes that share the work on this machine (default: {usual})",
         )
 
     about = "Train several recipes from one warm start, seed by seed, and show them side by side with their budgets."

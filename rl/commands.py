@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envs.errors import UserError
+from rl.ranks import on_ranks, quickstart_ranks
 from rl.training import NEGATIVE, console_for, say_plan, show_evaluations, stoppable, train
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def run(options: argparse.Namespace, overrides: list[str]) -> int:
     """Train by a config file, or go on with the run of a run folder."""
     from rl.config import load_with_sources
-    from rl.run import CONFIG, holds_a_run
+    from rl.run import CONFIG, holds_a_run, recorded_ranks
 
     path, resume = options.config, options.resume or options.config.is_dir()
     if path.is_dir() and not holds_a_run(path):
@@ -35,9 +36,10 @@ def run(options: argparse.Namespace, overrides: list[str]) -> int:
     loaded = load_with_sources(path / CONFIG if path.is_dir() else path, overrides)
     if path.is_dir():  # which may have been moved since
         loaded = replace(loaded, config=loaded.config.model_copy(update={"folder": path}))
-    if options.dry_run:
-        return say_plan(loaded, options.json, resume)
-    return train(loaded.config, options.json, resume)
+    with on_ranks(options.ranks or recorded_ranks(loaded.config.folder), options.words):
+        if options.dry_run:
+            return say_plan(loaded, options.json, resume)
+        return train(loaded.config, options.json, resume)
 
 
 def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -45,15 +47,23 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     from rl.config import CONFIGS, load_with_sources
 
     loaded = load_with_sources(CONFIGS / "quickstart.toml", overrides)
-    config = loaded.config
-    folder, count = config.folder, 1
-    while folder.exists():
+    with on_ranks(options.ranks or quickstart_ranks(), options.words):
+        from rl.engine import gather
+
+        folder = gather([_free(loaded.config.folder)])[0]  # rank 0's: another may look when it is taken already
+        config = loaded.config.model_copy(update={"folder": folder})
+        if options.dry_run:
+            return say_plan(replace(loaded, config=config), options.json, resume=False)
+        return train(config, options.json, resume=False)
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or where there is one, the first of folder-2, folder-3, ... that is not there."""
+    free, count = folder, 1
+    while free.exists():
         count += 1
-        folder = config.folder.with_name(f"{config.folder.name}-{count}")
-    config = config.model_copy(update={"folder": folder})
-    if options.dry_run:
-        return say_plan(replace(loaded, config=config), options.json, resume=False)
-    return train(config, options.json, resume=False)
+        free = folder.with_name(f"{folder.name}-{count}")
+    return free
 
 
 def compare(options: argparse.Namespace, overrides: list[str]) -> int:

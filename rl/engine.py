@@ -13,6 +13,8 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import gather_object
 
+from envs.errors import UserError
+
 T = TypeVar("T")
 
 if not torch.cuda.is_available():
@@ -52,18 +54,22 @@ def gather(items: Sequence[T]) -> list[T]:
 
 
 def together(work: Callable[[], T]) -> T:
-    """Run work that may fail on one rank: then it raises on all of them, so that none waits for ever."""
+    """Run work that may fail on one rank: then it raises on all of them, so that none waits for ever.
+
+    A user's mistake is one on every rank; of another error the other ranks raise RuntimeError.
+    """
     error: Exception | None = None
     result: T | None = None
     try:
         result = work()
     except Exception as caught:
         error = caught
-    failed = [message for message in gather([str(error) if error else ""]) if message]
+    failed = [one for one in gather([(str(error), isinstance(error, UserError)) if error else None]) if one]
     if error is not None:
         raise error
     if failed:
-        raise RuntimeError(f"another rank failed: {failed[0]}")
+        message, is_users = failed[0]
+        raise UserError(message) if is_users else RuntimeError(f"another rank failed: {message}")
     return result  # type: ignore[return-value]
 
 

@@ -53,13 +53,16 @@ class ScratchSize:
     """Entries of the byte-level BPE tokenizer."""
     positions: int | None = 1024
     """Longest sequence of a Llama; None makes a T5, whose positions are relative and have no end."""
+    spread: float = 0.02
+    """Standard deviation of a Llama's first weights. The usual 0.02 is for widths of a thousand; at 128,
+    sqrt(2 / (5 * 128)) of "small init" (Nguyen and Salazar, arXiv 1910.05895) learns in fewer steps."""
 
 
 SCRATCH_SIZES = MappingProxyType(
     {
         "nano": ScratchSize(hidden=32, layers=2, heads=2, feed_forward=64, vocabulary=384),
-        "tiny": ScratchSize(hidden=128, layers=2, heads=4, feed_forward=256, vocabulary=640),
-        "small": ScratchSize(hidden=128, layers=4, heads=4, feed_forward=320, vocabulary=768),
+        "tiny": ScratchSize(hidden=128, layers=2, heads=4, feed_forward=256, vocabulary=640, spread=0.056),
+        "small": ScratchSize(hidden=128, layers=4, heads=4, feed_forward=320, vocabulary=768, spread=0.056),
         "nano-t5": ScratchSize(hidden=32, layers=2, heads=2, feed_forward=64, vocabulary=384, positions=None),
         "tiny-t5": ScratchSize(hidden=128, layers=2, heads=4, feed_forward=256, vocabulary=640, positions=None),
     }
@@ -178,6 +181,7 @@ def _llama(size: ScratchSize, tokenizer: PreTrainedTokenizerBase) -> LanguageMod
             num_hidden_layers=size.layers,
             num_attention_heads=size.heads,
             max_position_embeddings=size.positions,
+            initializer_range=size.spread,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

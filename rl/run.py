@@ -83,6 +83,13 @@ def is_finished(folder: Path) -> bool:
     return any(event["event"] == "finished" for event in journal(folder))
 
 
+def recorded_ranks(folder: Path) -> int:
+    """Number of ranks that the run of this folder began on; 1 where there is none."""
+    if not (folder / MANIFEST).is_file():
+        return 1
+    return int(json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("ranks", 1))
+
+
 def journal(folder: Path) -> list[dict[str, Any]]:
     """What happened to a run: its events, oldest first."""
     return [json.loads(line) for line in lines_of(folder / JOURNAL)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from rl.config_checks import RECIPES_OF_TEACHERS
 from rl.experience import read_rows
 from rl.recipes import RECIPES
+from tests.command import rl_train
 
 SMALL = (
     "--model.name scratch:nano --data.dev_size 8 --data.test_size 8 --graders.workers 2 --warm_start.rounds 3 "
@@ -20,10 +20,6 @@ SMALL = (
     "--reinforce.problems_per_round 4 --sampling.n 3 --sampling.max_new_tokens 12 --evaluation.n 2 --evaluation.ks [1,2] "
     "--critic.model scratch:nano --critic.problems 8 --critic.rounds 3"
 ).split()
-
-
-def rl_train(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "rl.cli", *words], capture_output=True, text=True, timeout=300)
 
 
 def small_run(recipe: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,10 @@ import pytest
 from critics.model import build_critic, save_critic
 from rl.experience import read_rows
 from rl.models import load_policy
-from rl.selftest.resume import differing_files, finish
-from tests.recipes.test_recipes import rl_train, small_run
-from tests.rl.test_resume import die
+from rl.selftest.resume import differing_files
+from tests.command import rl_train
+from tests.recipes.test_recipes import small_run
+from tests.rl.test_resume import die, finish
 
 SAID = 5
 """What every problem wants: its example test says so, and so does every repair prompt."""

@@ -13,7 +13,8 @@ import pytest
 from envs.problem_sets import load_problems
 from rl.experience import read_rows
 from rl.models import load_policy
-from tests.recipes.test_recipes import LEARNING, guesses, rl_train, small_run
+from tests.command import rl_train
+from tests.recipes.test_recipes import LEARNING, guesses, small_run
 from tests.rl.fake_server import serving
 
 FEW = (

@@ -20,7 +20,8 @@ from rl.config_compare import CompareSection, load_comparison
 from rl.experience import EVALUATION, read_rows
 from rl.report.comparison import comparison_page
 from rl.run import hold, journal
-from tests.recipes.test_recipes import guesses, rl_train
+from tests.command import rl_train
+from tests.recipes.test_recipes import guesses
 
 ARMS = """
 [compare]

@@ -24,7 +24,7 @@ from rl.losses import Per, Term, clipped, kl_to_reference, outcome_ce
 from rl.plan import ADVANTAGE_FORMULAS, Judge, reinforcement
 from rl.recipes import RECIPES
 from rl.selftest.terms import TERMS
-from tests.rl.test_ranks import on_ranks
+from tests.rl.test_ranks import by_torchrun
 
 Said = pytest.CaptureFixture[str]
 
@@ -267,7 +267,7 @@ def test_adapters_need_few_gradients(capsys: Said, problems: Path) -> None:
 def test_ranks_share_a_dry_run(problems: Path, count: str, code: int, said: str) -> None:
     Path("c.toml").write_text("")
     words = ["-m", "rl.cli", "run", "c.toml", "--dry-run", "--json", *SMALL, "--data.path", str(problems)]
-    done = on_ranks(2, *words, "--reinforce.problems_per_round", count)
+    done = by_torchrun(2, *words, "--reinforce.problems_per_round", count)
     assert done.returncode == code, done.stderr  # of torchrun
     assert said in done.stderr
     assert json.loads(done.stdout)["ranks"] == 2

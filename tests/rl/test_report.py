@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +24,7 @@ from rl.report.markup import element, visible
 from rl.report.reading import State, read_run
 from rl.report.samples import chosen
 from rl.report.words import Unit, duration, number, percent
+from tests.command import rl_train
 
 HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' &amp; \u202e\x00\x1b end"
 
@@ -369,8 +368,8 @@ def test_a_real_run_has_a_report(tmp_path: Path) -> None:
         "--graders.workers 2 --warm_start.problems_per_round 2 --reinforce.rounds 2 --reinforce.problems_per_round 2 "
         "--sampling.n 2 --sampling.max_new_tokens 8 --evaluation.n 1 --evaluation.ks [1]"
     ).split()
-    command = [sys.executable, "-m", "rl.cli", "run", "rl/configs/quickstart.toml", "--folder", str(tmp_path / "run")]
-    subprocess.run([*command, *words], check=True, capture_output=True, timeout=300)
+    done = rl_train("run", "rl/configs/quickstart.toml", "--folder", str(tmp_path / "run"), *words)
+    assert done.returncode == 0, done.stderr
     run = read_run(tmp_path / "run")
     assert run.state is State.FINISHED
     assert [phase.name for phase in run.phases] == ["warm_start", "reinforce"]

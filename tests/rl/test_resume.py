@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pytest
 
 from rl.experience import commits
 from rl.run import journal
-from rl.selftest.resume import command, differing_files, finish
+from rl.selftest.resume import arguments, command, differing_files
+from tests.command import in_a_fork, rl_train
 from tests.recipes.test_recipes import LEARNING, guesses
-from tests.rl.dying_run import MOMENTS
+from tests.rl.dying_run import MOMENTS, run_and_die, run_without_verdicts
 
 PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
 CODERL = (
@@ -34,9 +34,14 @@ def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def die(folder: Path, moment: str, count: int, *words: str) -> None:
     """Run until the count-th time of a moment, and be killed there."""
-    dying = [sys.executable, "-m", "tests.rl.dying_run", str(folder), moment, str(count), *words]
-    done = subprocess.run(dying, capture_output=True)
-    assert done.returncode == -9, done.stderr.decode()[-500:]
+    done = in_a_fork(run_and_die, str(folder), moment, str(count), *words)
+    assert done.returncode == -9, done.stderr[-500:]
+
+
+def finish(folder: Path, words: tuple[str, ...] = ()) -> None:
+    """Begin the small run, or go on with it, to its end."""
+    done = rl_train(*arguments(folder, words))
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 @pytest.mark.slow
@@ -78,7 +83,7 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path:
     folder = tmp_path / "run"
     process = running(folder)
     process.send_signal(signal.SIGSTOP)
-    second = subprocess.run(command(folder), capture_output=True, text=True)
+    second = rl_train(*arguments(folder))
     process.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert second.stderr == (
@@ -88,43 +93,19 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(unharmed: Path, tmp_path:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == f"rl-train: stopped; `rl-train run {folder}` goes on with it\n"
-    done = subprocess.run([sys.executable, "-m", "rl.cli", "run", str(folder)], capture_output=True, text=True)
+    done = rl_train("run", str(folder))
     assert done.returncode == 0, done.stderr
     assert differing_files(unharmed, folder) == []
     assert [event["event"] for event in journal(folder)] == ["started", "stopped", "resumed", "finished"]
 
 
-UNJUDGED = """
-import sys
-from concurrent.futures import Future
-from envs.verdict import Outcome, Verdict
-from rl.cli import main
-from rl.collect import Rounds
-from rl.selftest.resume import command
-
-begin = Rounds._begin
-
-def breaking(self, number):
-    if getattr(self.record, "phase", "") == "reinforce" and number == 7:
-        self.grade = broken.__get__(self)
-    return begin(self, number)
-
-def broken(self, request):
-    future = Future()
-    future.set_result(Verdict(Outcome.SANDBOX_ERROR, 0, len(request.tests), reason="no processes are left"))
-    return future
-
-Rounds._begin = breaking
-sys.exit(main(command(sys.argv[1], sys.argv[2:])[3:]))
-"""
-"""The small run on a machine whose sandbox stops working."""
 GRPO = ("--recipe", "grpo")
 
 
 @pytest.mark.slow
 def test_a_sandbox_that_breaks_stops_the_run_before_anything_is_learned_from_it(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = subprocess.run([sys.executable, "-c", UNJUDGED, str(folder), *GRPO], capture_output=True, text=True)
+    done = in_a_fork(run_without_verdicts, str(folder), *GRPO)
     assert done.returncode == 2, done.stderr
     assert "32 of 32 programs could not be judged (no processes are left)" in done.stderr
     assert done.stderr.endswith(f"then `rl-train run {folder}` writes them again and goes on\n")
