@@ -22,7 +22,8 @@ SMALL = (
     "--model.name scratch:nano --data.dev_size 8 --data.test_size 8 --graders.workers 2 --warm_start.rounds 12 "
     "--warm_start.problems_per_round 8 --warm_start.evaluate_every 4 --reinforce.rounds 24 "
     "--reinforce.evaluate_every 6 --reinforce.problems_per_round 8 --reinforce.reward four_level --reinforce.ahead 1 "
-    "--sampling.n 4 --sampling.max_new_tokens 24 --evaluation.n 2 --evaluation.ks [1,2] --checkpoints.every 5"
+    "--sampling.n 4 --sampling.max_new_tokens 24 --evaluation.n 2 --evaluation.ks [1,2] --checkpoints.every 5 "
+    "--critic.problems 16 --critic.rounds 6 --critic.problems_per_round 4"
 )
 """A run of a few seconds in which every part of a checkpoint matters; four levels of reward give it signal."""
 

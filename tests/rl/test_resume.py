@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rl.checkpoint import newest_checkpoint
 from rl.experience import commits
 from rl.run import journal
 from rl.selftest.resume import arguments, command, differing_files
@@ -17,12 +18,25 @@ from tests.command import in_a_fork, rl_train
 from tests.recipes.test_recipes import LEARNING, guesses
 from tests.rl.dying_run import MOMENTS, run_and_die, run_without_verdicts
 
-PPO = ("--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
+SHORT = ("--warm_start.rounds", "4", "--warm_start.evaluate_every", "2", "--reinforce.rounds", "12")
+"""A checkpoint after five rounds of reinforcement, and some more rounds: that is enough where one part is looked at."""
+PPO = (*SHORT, "--recipe", "ppo", "--reinforce.epochs", "2", "--reinforce.minibatches", "2")
 CODERL = (
+    *SHORT,
     *("--recipe", "coderl", "--critic.model", "scratch:nano", "--critic.problems", "8", "--critic.rounds", "6"),
     *("--critic.refit_every", "2"),
 )
-REDRAWN = ("--reinforce.ahead", "0", "--reinforce.max_draws", "2", "--reinforce.curriculum", "true")
+REDRAWN = (
+    *SHORT,
+    "--recipe",
+    "grpo",
+    "--reinforce.ahead",
+    "0",
+    "--reinforce.max_draws",
+    "2",
+    "--reinforce.curriculum",
+    "true",
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +136,17 @@ def test_the_small_run_raises_alarms(unharmed: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [PPO, REDRAWN, CODERL], ids=["value head", "redrawn rounds", "critic"])
-def test_co_learners_and_curricula_are_part_of_a_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "collections"), [(PPO, 13), (REDRAWN, 19), (CODERL, 21)], ids=["value head", "redrawn rounds", "critic"]
+)
+def test_co_learners_and_curricula_are_part_of_a_checkpoint(
+    tmp_path: Path, words: tuple[str, ...], collections: int
+) -> None:
     finish(tmp_path / "unharmed", words)
-    die(tmp_path / "run", "grading", 30, *words)
+    die(tmp_path / "run", "grading", collections, *words)
+    newest = newest_checkpoint(tmp_path / "run/checkpoints/resume", "reinforce")
+    assert newest is not None
+    assert 5 <= int(newest.name.rpartition("-")[2]) < 12
     finish(tmp_path / "run", words)
     assert differing_files(tmp_path / "unharmed", tmp_path / "run") == []
 
