@@ -46,6 +46,8 @@ class Surroundings:
     """Where it notes them."""
     files_before: frozenset[Path]
     """Files with a canary's name that were there before."""
+    children_before: frozenset[int]
+    """Processes of the test's own that were there before: what other tests fork commands from."""
 
     def complaints(self) -> list[str]:
         """One sentence for each thing that was touched."""
@@ -62,7 +64,7 @@ class Surroundings:
         return [
             f"process {pid} is left: {_command_line(pid)}"
             for pid in _children(os.getpid())
-            if pid != self.canary.pid and not _ends_by_itself(pid)
+            if pid not in self.children_before | {self.canary.pid} and not _ends_by_itself(pid)
         ]
 
 
@@ -71,6 +73,7 @@ def lay_out() -> Iterator[Surroundings]:
     """Prepare everything, with a secret in this process's environment, and clear it away again."""
     token = f"rlt-canary-{secrets.token_hex(8)}"
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
+    children = frozenset(_children(os.getpid()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".rl-train-attacks-", dir=home)))
         folder.chmod(0o777)
@@ -98,7 +101,7 @@ def lay_out() -> Iterator[Surroundings]:
             canary_pid=canary.pid,
         )
         files = frozenset(_canary_files(places))
-        yield Surroundings(places, (tcp, udp, unix, abstract), canary, folder / "signalled", files)
+        yield Surroundings(places, (tcp, udp, unix, abstract), canary, folder / "signalled", files, children)
 
 
 def _listener(family: int, kind: int, address: tuple[str, int] | str) -> socket.socket:

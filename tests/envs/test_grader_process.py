@@ -32,11 +32,12 @@ def request(program: str, of: Problem | None = None) -> GradeRequest:
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below `pid`, nearest first."""
+    """All processes below `pid`, nearest first, but for what other tests of this worker fork commands from."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in task.joinpath("children").read_text().split():
-            found += [int(child), *descendants(int(child))]
+            if b"from multiprocessing." not in Path(f"/proc/{child}/cmdline").read_bytes():
+                found += [int(child), *descendants(int(child))]
     return found
 
 
