@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
@@ -31,13 +32,13 @@ def request(program: str, of: Problem | None = None) -> GradeRequest:
     return GradeRequest(of, program, of.hidden_tests)
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes below `pid`, nearest first, but for what other tests of this worker fork commands from."""
+def descendants(pid: int, but: Collection[int] = ()) -> list[int]:
+    """All processes below `pid`, nearest first, but for some, which other tests of this worker have started."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in task.joinpath("children").read_text().split():
-            if b"from multiprocessing." not in Path(f"/proc/{child}/cmdline").read_bytes():
-                found += [int(child), *descendants(int(child))]
+        for child in map(int, task.joinpath("children").read_text().split()):
+            if child not in but:
+                found += [child, *descendants(child)]
     return found
 
 
@@ -47,11 +48,12 @@ def descendants(pid: int) -> list[int]:
 def test_kill_in_mid_batch_loses_no_verdict(level: str, depth: int) -> None:
     """Depth 0 is the supervisor, then what is below it: bubblewrap, the zygote, a program."""
     busy = "def f(x):\n    for _ in range(3 * 10**6): pass\n    return x + {}  # {}"
+    others = descendants(os.getpid())
     with Grader(2, isolation=level) as grader:
         futures = [grader.submit(request(busy.format(1 + index % 2, index))) for index in range(12)]
         for _ in range(3):
             time.sleep(0.15)
-            victims = descendants(os.getpid())
+            victims = descendants(os.getpid(), but=others)
             if len(victims) > depth:
                 os.kill(victims[depth], signal.SIGKILL)
         outcomes = [future.result(timeout=60).outcome for future in futures]
@@ -63,19 +65,20 @@ def test_close_leaves_no_process_and_no_descriptor() -> None:
     with Grader(2) as grader:
         futures = [grader.submit(request(f"def f(x): return x + 1 # {index}")) for index in range(20)]
         assert all(future.result().passed for future in futures)
-        below = descendants(os.getpid())
+        below = descendants(os.getpid(), but=before[1])
     assert len(below) >= 4
     assert not any(Path(f"/proc/{pid}").exists() for pid in below)
     assert (set(os.listdir("/proc/self/fd")), descendants(os.getpid()), threading.active_count()) == before
 
 
 def test_close_in_mid_batch_cancels_and_leaves_nothing() -> None:
+    others = descendants(os.getpid())
     grader = Grader(1)
     futures = [grader.submit(request(f"while True: pass # {index}", problem(60))) for index in range(3)]
-    while len(descendants(os.getpid())) < 3:
+    while len(descendants(os.getpid(), but=others)) < 3:
         time.sleep(0.01)
     time.sleep(0.2)
-    below = descendants(os.getpid())
+    below = descendants(os.getpid(), but=others)
     began = time.monotonic()
     grader.close()
     assert time.monotonic() - began < 2
