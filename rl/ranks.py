@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from envs.errors import UserError
+
 QUICKSTART_RANKS = 2
 """Of a machine with as many cores and no GPU; not more, so that the same seed shows the same run on most machines."""
 PATIENCE_S = 60.0
@@ -56,6 +58,8 @@ def on_ranks(count: int, words: Sequence[str]) -> Iterator[None]:
         os.environ |= _names(0)
         try:
             yield
+        except UserError:  # every rank makes the same mistake, and another may have been quicker
+            raise
         except Exception as error:
             for number, process in enumerate(others, start=1):
                 if process.poll():
