@@ -22,8 +22,8 @@ from envs.errors import UserError
 
 QUICKSTART_RANKS = 2
 """Of a machine with as many cores and no GPU; not more, so that the same seed shows the same run on most machines."""
-PATIENCE_S = 60.0
-"""Seconds that other ranks have to end once rank 0 has."""
+PATIENCE_S = 2.0
+"""Seconds that other ranks have to end once rank 0 has: nothing is left to them, and after Ctrl-C they wait for it."""
 SHOWN_LINES = 20
 _PR_SET_PDEATHSIG = 1
 
