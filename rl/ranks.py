@@ -46,7 +46,7 @@ def on_ranks(count: int, words: Sequence[str]) -> Iterator[None]:
         return
     before = dict(os.environ)
     threads = str(max(1, (os.cpu_count() or 1) // count))
-    os.environ |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    os.environ |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     os.environ.setdefault("OMP_NUM_THREADS", threads)
     with ExitStack() as stack:
         stack.callback(_restore, before)
@@ -98,7 +98,8 @@ def _restore(environment: dict[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

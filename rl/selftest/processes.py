@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from rl.ranks import free_port
 from rl.selftest.rows import SOME_ROWS, MakeLearner, apart, gradient, rows_without_model, tiny_policy
 from rl.selftest.terms import OBJECTIVES
 
@@ -33,11 +33,8 @@ def ranks(make_learner: MakeLearner) -> float:
 
 def _run_two_ranks(folder: Path, place: str) -> None:
     """Run `run_rank` in two processes that talk over gloo; raises RuntimeError where one fails, or both wait."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     script = "import sys; from rl.selftest.processes import run_rank; run_rank(*sys.argv[1:])"
-    launch = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    launch = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     here = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     with ExitStack() as stack:
         processes = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from rl.experience import commits
-from rl.ranks import on_ranks
+from rl.ranks import free_port, on_ranks
 from rl.run import recorded_ranks
 from rl.selftest.resume import arguments, differing_files
 from tests.command import rl_train
@@ -38,15 +37,12 @@ except (ValueError, RuntimeError) as error:
 
 def by_torchrun(n: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a module or file of python on n ranks of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     launch = [
         "-m",
         "torch.distributed.run",
         f"--nproc-per-node={n}",
         "--master-addr=127.0.0.1",
-        f"--master-port={port}",
+        f"--master-port={free_port()}",
     ]
     return subprocess.run([sys.executable, *launch, *words], capture_output=True, text=True, timeout=240)
 
