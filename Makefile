@@ -18,7 +18,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	TORCH_INDEX="$(TORCH_INDEX)" sh .ci/install $(BIN)
 	touch $@
 
-check: setup  ## Format, lint, types and the fast tests: under a minute.
+check: setup  ## Format, lint, types and the fast tests: two minutes; the aim is one.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
