@@ -26,17 +26,7 @@ CODERL = (
     *("--recipe", "coderl", "--critic.model", "scratch:nano", "--critic.problems", "8", "--critic.rounds", "6"),
     *("--critic.refit_every", "2"),
 )
-REDRAWN = (
-    *SHORT,
-    "--recipe",
-    "grpo",
-    "--reinforce.ahead",
-    "0",
-    "--reinforce.max_draws",
-    "2",
-    "--reinforce.curriculum",
-    "true",
-)
+REDRAWN = (*SHORT, *"--recipe grpo --reinforce.ahead 0 --reinforce.max_draws 2 --reinforce.curriculum true".split())
 
 
 @pytest.fixture(scope="module")
