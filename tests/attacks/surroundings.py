@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.attacks.corpus import Places
+from tests.processes import children
 
 SECRET_NAME = "RL_TRAIN_CANARY_TOKEN"
 _FILE_PATTERN = "*rl-train-canary-*"
@@ -63,7 +64,7 @@ class Surroundings:
         """Command lines of all processes below this one but the canary; orphans come to this process."""
         return [
             f"process {pid} is left: {_command_line(pid)}"
-            for pid in _children(os.getpid())
+            for pid in children(os.getpid())
             if pid not in self.children_before | {self.canary.pid} and not _ends_by_itself(pid)
         ]
 
@@ -73,7 +74,7 @@ def lay_out() -> Iterator[Surroundings]:
     """Prepare everything, with a secret in this process's environment, and clear it away again."""
     token = f"rlt-canary-{secrets.token_hex(8)}"
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
-    children = frozenset(_children(os.getpid()))
+    children_before = frozenset(children(os.getpid()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".rl-train-attacks-", dir=home)))
         folder.chmod(0o777)
@@ -101,7 +102,7 @@ def lay_out() -> Iterator[Surroundings]:
             canary_pid=canary.pid,
         )
         files = frozenset(_canary_files(places))
-        yield Surroundings(places, (tcp, udp, unix, abstract), canary, folder / "signalled", files, children)
+        yield Surroundings(places, (tcp, udp, unix, abstract), canary, folder / "signalled", files, children_before)
 
 
 def _listener(family: int, kind: int, address: tuple[str, int] | str) -> socket.socket:
@@ -164,14 +165,6 @@ def _canary_files(places: Places) -> set[Path]:
 
 def _may_list(folder: str) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += [int(word) for word in (task / "children").read_text().split()]
-    return found
 
 
 def _ends_by_itself(pid: int) -> bool:

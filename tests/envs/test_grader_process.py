@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from envs.grading import Grader, GradeRequest
 from envs.problem import Problem, problem_from_row
 from envs.verdict import Outcome, Verdict
 from tests.envs.conftest import LEVELS
+from tests.processes import descendants
 
 
 def problem(cpu_s: float = 2.0) -> Problem:
@@ -30,16 +30,6 @@ def problem(cpu_s: float = 2.0) -> Problem:
 def request(program: str, of: Problem | None = None) -> GradeRequest:
     of = of or problem()
     return GradeRequest(of, program, of.hidden_tests)
-
-
-def descendants(pid: int, but: Collection[int] = ()) -> list[int]:
-    """All processes below `pid`, nearest first, but for some, which other tests of this worker have started."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, task.joinpath("children").read_text().split()):
-            if child not in but:
-                found += [child, *descendants(child)]
-    return found
 
 
 @pytest.mark.slow

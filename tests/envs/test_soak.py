@@ -15,7 +15,7 @@ from envs.grading import Grader, GradeRequest
 from envs.problem import Problem, problem_from_row
 from envs.verdict import Outcome
 from tests.envs.conftest import LEVELS
-from tests.envs.test_grader_process import descendants
+from tests.processes import descendants
 
 
 def problem(interface: str, tests: list[object], cpu_s: float = 1.0) -> Problem:
