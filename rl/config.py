@@ -96,6 +96,8 @@ class ReinforceSection(Section):
     """Problems per round."""
     learning_rate: float = Field(default=3e-4, gt=0)
     """Step size of AdamW."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """The learning rate stays, or falls to a tenth on a straight line over the steps of all rounds."""
     reward: Literal["binary", "fraction_passed", "four_level"] = "binary"
     """What a verdict is worth."""
     advantage: Literal["group_centered", "group_normalised", "leave_one_out"] = "group_centered"

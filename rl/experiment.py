@@ -104,14 +104,15 @@ class Experiment:
             with_greedy=with_greedy,
         )
 
-    def learner(self, learning_rate: float, model: LanguageModel | None = None) -> Learner:
-        """A Learner of the policy, or of another model, with a fresh optimizer."""
+    def learner(self, learning_rate: float, model: LanguageModel | None = None, *, decay_steps: int = 0) -> Learner:
+        """A Learner of the policy, or of another model, with a fresh optimizer; see Learner for `decay_steps`."""
         settings = self.config.learner
         return policy_learner(
             model or self.policy.model,
             learning_rate=learning_rate,
             weight_decay=settings.weight_decay,
             warmup_steps=settings.warmup_steps,
+            decay_steps=decay_steps,
             max_grad_norm=settings.max_grad_norm,
             micro_batch_tokens=settings.micro_batch_tokens,
         )

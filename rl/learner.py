@@ -109,9 +109,9 @@ class Learner:
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
-        """Make one optimizer update on the whole batch; returns the loss of each term and the gradient norm.
+        """Make one optimizer update on the whole batch; returns the loss of each term, the gradient norm and the rate.
 
-        Raises UserError, on all ranks and before the weights change, where one of these numbers is not finite.
+        Raises UserError, on all ranks and before the weights change, where a loss or the norm is not finite.
         """
         losses = self.backward(batch, objective, temperature)
         grad_norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
@@ -123,6 +123,7 @@ class Learner:
                     f"step was not made: start again with a lower learning rate, a longer learner.warmup_steps or a "
                     f"lower learner.max_grad_norm"
                 )
+        metrics["learning_rate"] = float(self.schedule.get_last_lr()[0])
         self.optimizer.step()
         self.schedule.step()
         self.n_steps += 1

@@ -312,6 +312,7 @@ def _notes(config: RunConfig) -> list[str]:
             settings.max_draws > 1
         ),
         "problems with a pass rate near 1/2 are preferred": settings.curriculum,
+        "the learning rate falls to a tenth over the rounds": settings.schedule == "linear",
         "a round is written before the steps of the round before it": bool(settings.ahead),
     }
     return [note for note, applies in notes.items() if applies]

@@ -19,9 +19,10 @@ from typing import Any
 from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
 from envs.problem_sets.problem_set import DataError, ProblemSet, problem_set
 
-SPLITS = ("labelled", "train", "dev", "test")
-"""labelled: train compositions with solutions; train: others without; dev and test: compositions held out."""
-SIZES = {"labelled": 1500, "train": 3000, "dev": 200, "test": 400}
+SPLITS = ("labelled", "train", "compositions", "dev", "test")
+"""labelled: train compositions with solutions; train: others without; compositions: as train, without single families;
+dev and test: compositions held out."""
+SIZES = {"labelled": 1500, "train": 3000, "compositions": 3000, "dev": 200, "test": 400}
 """Problems per split unless the caller says otherwise."""
 LONGEST_CHAIN = 3
 N_EXAMPLE, N_HIDDEN = 2, 8
@@ -199,8 +200,10 @@ def _draw_chain(rng: random.Random, split: str, longest: int) -> list[tuple[Fami
         family = rng.choice([family for family in FAMILIES if family.takes == kind])
         chain.append((family, rng.choice(family.constants)))
         kind = family.gives
-    owner = split_of([family.name for family, _ in chain])
-    return chain if owner == ("train" if split == "labelled" else split) else None
+    if split == "compositions" and length == 1:
+        return None
+    wanted = split if split in ("dev", "test") else "train"
+    return chain if split_of([family.name for family, _ in chain]) == wanted else None
 
 
 def _make_problem(rng: random.Random, chain: Sequence[tuple[Family, int]], split: str) -> Problem:
@@ -219,7 +222,7 @@ def _make_problem(rng: random.Random, chain: Sequence[tuple[Family, int]], split
         example_tests=ExampleTests(cases[:N_EXAMPLE]),
         hidden_tests=HiddenTests(cases[N_EXAMPLE:]),
         limits=Limits(cpu_s=0.5, memory_mb=256, output_kb=64),
-        solutions=(_reference(chain),) if split != "train" else (),
+        solutions=() if split in ("train", "compositions") else (_reference(chain),),
         source="basics",
         licence="MIT",
         tags=tuple(family.name for family, _ in chain),

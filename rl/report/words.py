@@ -109,6 +109,7 @@ METRICS = MappingProxyType(
             "truncated", SHARE_OF_PROGRAMS, "Share of completions cut at the length limit; hardly any of them can pass."
         ),
         "grad_norm": Metric("gradient norm", NORM, "Norm of the gradient at the round's last step, before clipping."),
+        "learning_rate": Metric("learning rate", Unit("rate", number), "The optimizer's learning rate in the round."),
         "rollouts": Metric("rollouts", Unit("programs", number), "Programs written in a round."),
     }
 )

@@ -26,7 +26,7 @@ def test_a_smaller_set_is_the_beginning_of_a_larger_one() -> None:
 
 def test_held_out_compositions_never_occur_in_training() -> None:
     tags = {split: {problem.tags for problem in load(split)} for split in SPLITS}
-    seen = tags["labelled"] | tags["train"]
+    seen = tags["labelled"] | tags["train"] | tags["compositions"]
     assert not seen & (tags["dev"] | tags["test"])
     assert not tags["dev"] & tags["test"]
     assert {name for chain in tags["test"] for name in chain} <= {name for chain in seen for name in chain}
@@ -37,8 +37,14 @@ def test_every_family_occurs_in_the_labelled_share() -> None:
 
 
 def test_training_problems_carry_no_solution() -> None:
-    assert all(not problem.solutions for problem in load("train", size=100))
+    assert all(not problem.solutions for split in ("train", "compositions") for problem in load(split, size=100))
     assert all(problem.solutions for problem in load("labelled", size=100))
+
+
+def test_compositions_are_training_chains_of_several_families() -> None:
+    lengths = {split: {len(problem.tags) for problem in load(split)} for split in SPLITS}
+    assert lengths["labelled"] == lengths["train"] == {1, 2, 3}
+    assert lengths["compositions"] == lengths["dev"] == lengths["test"] == {2, 3}
 
 
 @given(st.lists(st.sampled_from([family.name for family in FAMILIES]), min_size=2, max_size=3))
@@ -69,7 +75,7 @@ def test_problems_survive_a_trip_through_json_rows() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"split": "validation"}, "expected one of labelled, train, dev, test; got 'validation'"),
+        ({"split": "validation"}, "expected one of labelled, train, compositions, dev, test; got 'validation'"),
         ({"split": "train", "path": "x.jsonl"}, "reads no files"),
         ({"split": "train", "longest_chain": 9}, "expected 1 to 3; got 9"),
     ],
