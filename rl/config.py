@@ -141,6 +141,11 @@ class ReinforceSection(Section):
     evaluate_every: int = Field(default=20, ge=1)
     """Rounds between looks at the dev pass rate."""
 
+    @property
+    def decay_steps(self) -> int:
+        """Optimizer steps over which the learning rate falls; 0 where it stays."""
+        return self.rounds * self.epochs * self.minibatches if self.schedule == "linear" else 0
+
 
 class CriticSection(Section):
     """The outcome critic (recipe coderl)."""

@@ -102,8 +102,7 @@ def reinforce(
     """
     config = experiment.config
     settings = config.reinforce
-    steps = settings.rounds * settings.epochs * settings.minibatches
-    learner = experiment.learner(settings.learning_rate, decay_steps=steps if settings.schedule == "linear" else 0)
+    learner = experiment.learner(settings.learning_rate, decay_steps=settings.decay_steps)
     objective = objective or reinforce_objective(config)
     judges = [*judges, *_log_probs_needed(experiment, learner, objective)]
     curriculum = Curriculum(experiment.train, settings.problems_per_round, config.seed) if settings.curriculum else None

@@ -50,7 +50,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     critic: FittedCritic | None = None
     if config.coderl.token_weights == "critic":
         critic = fit_critic(experiment)
-        judges.append(critic_values(critic.learner, critic.classes))
+        if critic.weight:
+            judges.append(critic_values(critic.learner, critic.classes))
         parts["critic"] = critic.learner
         if config.critic.refit_every:
             after.append(refit(critic, config.critic.refit_every))
@@ -89,7 +90,7 @@ def credit(config: RunConfig, critic: FittedCritic | None) -> Credit:
     else:
         of_rows = by_reward(reward, returns if settings.baseline == "none" else ADVANTAGES[settings.baseline])
     of_rows = beside_written(of_rows)
-    if critic is not None:
+    if critic is not None and critic.weight:
         return critic_weighted(of_rows, critic.weight)
     return decaying(of_rows) if settings.token_weights == "decay" else of_rows
 

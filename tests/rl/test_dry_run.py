@@ -127,7 +127,8 @@ def test_every_choice_has_words() -> None:
 
 
 EVERYTHING = {
-    "coderl": "--coderl.imitation_weight 0.5 --reinforce.kl_weight 0.1 --reinforce.ahead 1 --critic.model scratch:nano",
+    "coderl": "--coderl.imitation_weight 0.5 --reinforce.kl_weight 0.1 --reinforce.ahead 1 --critic.model scratch:nano "
+    "--critic.trust full",
     "grpo": "--reinforce.epochs 2 --reinforce.clip_high 0.3 --reinforce.kl_weight 0.1 --reinforce.entropy_weight 0.1 "
     "--reinforce.mask_truncated true --reinforce.overlong_margin 2 --reinforce.per sequence",
     "ppo": "--reinforce.ahead 1 --reinforce.kl_weight 0.1 --reinforce.kl_estimator k3",
