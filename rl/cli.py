@@ -80,7 +80,7 @@ def _add_training(commands: _Commands) -> None:
     run.add_argument("--resume", action="store_true", help="go on with the run in the config's folder, if it holds one")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
-    quickstart = _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True)
+    quickstart = _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True, base="quickstart.toml")
     for training in (run, quickstart):
         training.add_argument(
             "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
@@ -224,8 +224,9 @@ def _add(
     about: str,
     example: str,
     takes_keys: bool = False,
+    base: str | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a sub-command that calls `rl.commands.<command>`."""
+    """Add a sub-command that calls `rl.commands.<command>`; its keys begin as in `base`, one of our own configs."""
     sub = commands.add_parser(
         name,
         help=about,
@@ -237,7 +238,7 @@ def _add(
     )
     sub.set_defaults(command=command, usage=sub.prog, takes_keys=takes_keys)
     if takes_keys:
-        sub.add_argument("-h", "--help", action=_HelpWithKeys, help="show this help with every key and exit")
+        sub.add_argument("-h", "--help", action=_HelpWithKeys, base=base, help="show this help with every key and exit")
     sub.add_argument("--json", action="store_true", help="print the result as JSON")
     return sub
 
@@ -262,13 +263,18 @@ def _add_graders(parser: argparse.ArgumentParser) -> None:
 class _HelpWithKeys(argparse.Action):
     """--help of a command that takes config keys: loads the config models only now, to list them."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, base: str | None = None, help: str | None = None
+    ) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)
+        self.base = base
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from rl.config import keys
+        from rl.config import CONFIGS, keys, load_config
+        from rl.config_files import flat
 
-        lines = [f"  --{name:<32} {meaning} (default: {default})" for name, default, meaning in keys()]
+        values = flat(load_config(CONFIGS / self.base if self.base else None).model_dump(mode="json"))
+        lines = [f"  --{name:<32} {meaning} (default: {values[name]})" for name, _, meaning in keys()]
         parser.epilog = (
             f"keys of the config, also settable as --key.path value:\n{chr(10).join(lines)}\n\n{parser.epilog}"
         )

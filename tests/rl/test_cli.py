@@ -44,6 +44,14 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
     assert "Step size of AdamW" in out
 
 
+@pytest.mark.parametrize(("command", "recipe"), [("run", "grpo"), ("quickstart", "coderl")])
+def test_help_shows_the_values_that_a_command_begins_with(
+    capsys: pytest.CaptureFixture[str], command: str, recipe: str
+) -> None:
+    _, out, _ = outcome(capsys, command, "--help")
+    assert f"Learning recipe. (default: {recipe})" in out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
