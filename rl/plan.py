@@ -205,6 +205,22 @@ def imitation_of_teacher(
     )
 
 
+def imitation_of_solutions(config: RunConfig) -> Phase:
+    """The phase of `rl.rationale_phases.imitate_solutions`, as if the teacher solved every problem."""
+    form, hinted = config.reasoning.form, config.recipe == "hinted_cot"
+    phase = imitation_of_teacher(config, imitation_objective())
+    written, _ = phase.notes
+    if form == "answer":
+        written = "nobody writes: the answers of the train problems are learned without a word before them"
+    elif hinted:
+        written += ", with the answer in sight"
+    learned = (
+        f"one of each problem's distinct right ones is imitated in a pass, drawn anew, {_length(config.ekt)} in all"
+    )
+    guarded = ("solutions that speak of the hint or only say the answer again are refused",) if hinted else ()
+    return replace(phase, n=1, notes=(written, learned, *guarded, f"the policy answers in the form {form}"))
+
+
 def teacher_judges(config: RunConfig) -> tuple[Judge, ...]:
     """What `rl.teacher_scores.teacher_distribution` adds; a whole vocabulary, not known here, counts as one value."""
     count = config.distil.top_k or 1
