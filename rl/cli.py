@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_evaluation(commands)
     _add_configs(commands)
     _add_grading(commands)
     _add_reading(commands)
@@ -100,6 +101,8 @@ def _add_training(commands: _Commands) -> None:
     )
     compare.add_argument("--resume", action="store_true", help="go on with the comparison in the config's folder")
 
+
+def _add_evaluation(commands: _Commands) -> None:
     evaluate = _add(
         commands,
         "evaluate",

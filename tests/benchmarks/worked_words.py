@@ -8,13 +8,14 @@ and a quarter bend the last equation until it comes to the answer.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
-from critics.rationales import equations, steps_hold
+from critics.rationales import steps_hold
 from envs.extract import extract_rationale
 from envs.hints import with_hint
 from envs.problem import HiddenTests, Problem, TestCase
@@ -74,11 +75,7 @@ def gold_steps() -> dict[str, list[int | float | None]]:
 def derives(text: str, gold: list[int | float | None]) -> bool:
     """Whether a worked solution takes the steps of the gold one, in any wording, and every equation of it holds."""
     rationale = extract_rationale(text)
-    return (
-        len(equations(rationale)) == len(gold)
-        and steps_hold(rationale)
-        and all(f"= {value}" in rationale for value in gold)
-    )
+    return steps_hold(rationale) and re.findall(r"= (-?\d+)", rationale) == [str(value) for value in gold]
 
 
 def _worded(problem: Problem, expressions: list[str], value: int, rng: Random) -> str:

@@ -129,8 +129,8 @@ def test_a_program_is_a_rationale_too(tmp_path: Path, recipe: str) -> None:
     def respond(body: dict[str, Any]) -> str:
         asked = body["prompt"].rpartition("\n\n")[2]
         prompts.append(asked)
-        problem = next(p for statement, p in by_task.items() if asked.startswith(statement))
-        return problem.solutions[0].removeprefix(problem.starter_code)
+        found = [p for statement, p in by_task.items() if asked.startswith(statement)]
+        return found[0].solutions[0].removeprefix(found[0].starter_code) if found else "    return None"
 
     with serving() as server:
         server.respond = respond
@@ -273,3 +273,19 @@ def test_a_form_that_does_not_fit_is_refused(tmp_path: Path, words: tuple[str, .
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"rl-train: {said}"), done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_the_example_for_a_gpu_is_planned(tmp_path: Path, real_data: Path) -> None:
+    words = ["--model.name", "scratch:nano", "--data.path", str(real_data / "gsm8k"), "--sampling.max_new_tokens", "64"]
+    done = rl_train("run", "rl/configs/finetune_cot_gsm8k.toml", "--dry-run", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    [phase] = report["phases"]
+    assert phase["counts"]["rounds at most"] == -(-6973 * 20 // 8)
+    assert phase["counts"]["programs per round"] == 8
+    assert all(prompt["text"].endswith(" ###") for prompt in report["prompts"])
+    hinted = rl_train(
+        "run", "rl/configs/finetune_cot_gsm8k.toml", "--dry-run", "--json", *words, "--recipe", "hinted_cot"
+    )
+    assert "with the answer in sight" in json.loads(hinted.stdout)["phases"][0]["notes"][0]
