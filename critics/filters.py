@@ -64,11 +64,12 @@ def chosen(group: Group, choose: Choose, at_most: int) -> Group:
 
 def only(group: Group, keep: Callable[[str, Problem], bool]) -> Group:
     """The rollouts of a group whose programs are worth learning from, such as `without_dead_code`."""
-    kept = [
-        (rollout, verdict)
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-        if keep(rollout.program, group.problem)
-    ]
+    return keeping(group, lambda rollout: keep(rollout.program, group.problem))
+
+
+def keeping(group: Group, keep: Callable[[Rollout], bool]) -> Group:
+    """The rollouts of a group for which something holds, with their verdicts."""
+    kept = [pair for pair in zip(group.rollouts, group.verdicts, strict=True) if keep(pair[0])]
     return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
 
 

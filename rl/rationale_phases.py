@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from critics.filters import chosen, first, passing
+from critics.filters import chosen, first, keeping, passing
 from critics.rationales import mentions_hint, only_restates, steps_hold
 from envs.errors import UserError
 from envs.hints import hint, with_hint
-from envs.problem import Problem
-from envs.rollout import Group, Rollout
+from envs.rollout import Group
 from rl.durable import write_json
 from rl.engine import is_main
 from rl.experience import groups_by_problem
@@ -25,6 +24,8 @@ ANSWERS = "answers"
 """Phase that holds the answers of the train problems, where they alone are learned."""
 HARVEST = "rationales.json"
 """File of a run that says what became of the teacher's solutions."""
+Filter = Callable[[Group], Group]
+"""Solutions of one problem -> those that are worth learning from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +48,23 @@ class Harvest:
     """Problems with at least one that is learned."""
 
 
-Keep = Callable[[Rollout, Problem], bool]
-
-
 def harvest(experiment: Experiment, groups: Mapping[str, Group], *, hinted: bool = False) -> dict[str, Group]:
     """The distinct right solutions of each problem; what the filters left is said and kept as `rationales.json`.
 
     Raises UserError where nothing is left.
     """
-    settings = experiment.config.reasoning
-    right = {name: passing(group) for name, group in groups.items()}
-    honest = _only(right, lambda rollout, problem: not (mentions_hint(rollout) or only_restates(rollout, problem)))
-    kept = honest if hinted else right
-    sound = _only(kept, lambda rollout, _: steps_hold(rollout.text)) if settings.check_steps else kept
-    distinct = {name: chosen(group, first, len(group.rollouts)) for name, group in sound.items()}
-    learned = {name: group for name, group in distinct.items() if group.rollouts}
-    counts = Harvest(
-        problems=len(groups),
-        written=_count(groups),
-        right=_count(right),
-        honest=_count(kept),
-        sound=_count(sound),
-        distinct=_count(distinct),
-        solved=len(learned),
-    )
+    filters: dict[str, Filter] = {
+        "right": passing,
+        "honest": _honest if hinted else _all,
+        "sound": _sound if experiment.config.reasoning.check_steps else _all,
+        "distinct": _distinct,
+    }
+    left, counts_left = dict(groups), {}
+    for name, keep in filters.items():
+        left = {problem_id: keep(group) for problem_id, group in left.items()}
+        counts_left[name] = _count(left)
+    learned = {problem_id: group for problem_id, group in left.items() if group.rollouts}
+    counts = Harvest(problems=len(groups), written=_count(groups), solved=len(learned), **counts_left)
     if is_main():
         write_json(experiment.config.folder / HARVEST, asdict(counts))
     experiment.log.say(
@@ -113,12 +107,20 @@ def imitate_solutions(experiment: Experiment, groups: Mapping[str, Group]) -> No
     imitate_teacher(experiment, "imitate_solutions", groups, imitation_objective(), show=show)
 
 
-def _only(groups: Mapping[str, Group], keep: Keep) -> dict[str, Group]:
-    found = {}
-    for name, group in groups.items():
-        pairs = [(r, v) for r, v in zip(group.rollouts, group.verdicts, strict=True) if keep(r, group.problem)]
-        found[name] = Group(group.problem, tuple(r for r, _ in pairs), tuple(v for _, v in pairs))
-    return found
+def _all(group: Group) -> Group:
+    return group
+
+
+def _honest(group: Group) -> Group:
+    return keeping(group, lambda rollout: not (mentions_hint(rollout) or only_restates(rollout, group.problem)))
+
+
+def _sound(group: Group) -> Group:
+    return keeping(group, lambda rollout: steps_hold(rollout.text))
+
+
+def _distinct(group: Group) -> Group:
+    return chosen(group, first, len(group.rollouts))
 
 
 def _count(groups: Mapping[str, Group]) -> int:
