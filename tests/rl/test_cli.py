@@ -53,7 +53,7 @@ def test_help_of_run_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
         (
             ("quickstart", "--ranks", "1", "--recipe", "magic"),
-            "recipe: expected one of coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
+            "recipe: expected one of coderl, ekt, expert_iteration, finetune_cot, grpo, hinted_cot, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
         ),
         (
             ("quickstart", "--ranks", "1", "--model.name", "scratch:huge"),
