@@ -8,9 +8,9 @@ from rl.config_sections import Section
 
 
 class ReasoningSection(Section):
-    """Answers in words that end with a number (recipes finetune_cot, hinted_cot; others in config_checks)."""
+    """Answers in words (recipes expert_iteration, finetune_cot, grpo, hinted_cot, ppo, warm_start)."""
 
     form: Literal["program", "token", "natural", "answer"] = "program"
-    """`token`: `question ###`, then `rationale --> answer`; `natural`: Let's think step by step; `answer`: it alone."""
+    """`program`; in words `token`, `question ### rationale --> answer`, or `natural`; or the `answer` alone."""
     check_steps: bool = False
     """Refuse a teacher's worked solutions that state an equation which does not hold."""
