@@ -23,7 +23,7 @@ from envs.problem_sets.word_problems import load
 from tests.benchmarks.biased_words import MAX_STEPS, OTHER, SPLITS, Tell
 from tests.benchmarks.biased_words import write_sets as write
 
-LARGEST = 7
+LARGEST = 5
 """Constants are small, for models that must learn their sums and products from examples."""
 HINTED = 0.5
 """Share of the teacher's problems that have a hint."""
