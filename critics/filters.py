@@ -9,6 +9,9 @@ from difflib import SequenceMatcher
 from types import MappingProxyType
 
 from critics.programs import canonical
+from critics.rationales import normalised
+from envs.extract import extract_rationale
+from envs.forms import Form, form_of
 from envs.problem import Problem
 from envs.rollout import Group, Rollout, StopReason
 from envs.verdict import Outcome, Verdict
@@ -61,11 +64,12 @@ def chosen(group: Group, choose: Choose, at_most: int) -> Group:
 
 def only(group: Group, keep: Callable[[str, Problem], bool]) -> Group:
     """The rollouts of a group whose programs are worth learning from, such as `without_dead_code`."""
-    kept = [
-        (rollout, verdict)
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-        if keep(rollout.program, group.problem)
-    ]
+    return keeping(group, lambda rollout: keep(rollout.program, group.problem))
+
+
+def keeping(group: Group, keep: Callable[[Rollout], bool]) -> Group:
+    """The rollouts of a group for which something holds, with their verdicts."""
+    kept = [pair for pair in zip(group.rollouts, group.verdicts, strict=True) if keep(pair[0])]
     return Group(group.problem, tuple(rollout for rollout, _ in kept), tuple(verdict for _, verdict in kept))
 
 
@@ -117,9 +121,16 @@ def repair_pairs(group: Group, at_most: int) -> list[RepairPair]:
 
 
 def _distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    """One rollout per program, the earliest; spaces at line ends and empty lines make no difference."""
-    by_program: dict[str, Rollout] = {}
+    """One rollout per solution, the earliest."""
+    by_solution: dict[str, Rollout] = {}
     for rollout in rollouts:
-        lines = [line.rstrip() for line in rollout.program.splitlines()]
-        by_program.setdefault("\n".join(line for line in lines if line), rollout)
-    return list(by_program.values())
+        by_solution.setdefault(_solution(rollout), rollout)
+    return list(by_solution.values())
+
+
+def _solution(rollout: Rollout) -> str:
+    """The program without spaces at line ends and empty lines; of words the rationale, however it is spaced."""
+    if form_of(rollout.prompt) is not Form.PROGRAM:
+        return normalised(extract_rationale(rollout.text))
+    lines = [line.rstrip() for line in rollout.program.splitlines()]
+    return "\n".join(line for line in lines if line)

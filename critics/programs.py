@@ -74,7 +74,7 @@ def literals_from_text(program: str, problem: Problem) -> bool:
     tree = parse_program(program)
     if tree is None:
         return True
-    known = CONSTANTS | _numbers(problem.statement)
+    known = CONSTANTS | numbers_of(problem.statement)
     used = {
         node.value
         for node in ast.walk(tree)
@@ -83,7 +83,8 @@ def literals_from_text(program: str, problem: Problem) -> bool:
     return used <= known
 
 
-def _numbers(text: str) -> set[int | float]:
+def numbers_of(text: str) -> set[int | float]:
+    """Numbers that a text holds, as digits, word or per cent."""
     found: set[int | float] = {WORDS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in WORDS}
     for digits in _NUMBER.findall(text):
         value = parse_number(digits)

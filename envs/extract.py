@@ -29,6 +29,7 @@ _STATEMENT_START = re.compile(
 )
 _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
 _ANSWER_MARK = re.compile(r"####|-->|\banswer is\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?][ \t]|\n")
 _MAX_DIGITS = 300
 """Longer numbers are noise, and floats end there."""
 _MAX_PARSED = 200_000
@@ -65,6 +66,21 @@ def extract_answer(completion: str) -> int | float | None:
         return parse_number(number[0]) if number else None
     numbers = _NUMBER.findall(text)
     return parse_number(numbers[-1]) if numbers else None
+
+
+def extract_rationale(completion: str) -> str:
+    """Take the worked solution out of a completion in words, without its final answer.
+
+    It ends before the last mark, or before the sentence that says `answer is`; without a mark it is the whole text.
+    """
+    text = _without_chat_marks(completion)
+    marks = list(_ANSWER_MARK.finditer(text))
+    if not marks:
+        return text.strip()
+    head = text[: marks[-1].start()]
+    if marks[-1][0] not in ("-->", "####"):
+        head = head[: max((border.end() for border in _SENTENCE_END.finditer(head)), default=0)]
+    return head.strip()
 
 
 def parse_number(text: str) -> int | float | None:

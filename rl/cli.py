@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_evaluation(commands)
     _add_configs(commands)
     _add_grading(commands)
     _add_reading(commands)
@@ -100,6 +101,8 @@ def _add_training(commands: _Commands) -> None:
     )
     compare.add_argument("--resume", action="store_true", help="go on with the comparison in the config's folder")
 
+
+def _add_evaluation(commands: _Commands) -> None:
     evaluate = _add(
         commands,
         "evaluate",
@@ -116,6 +119,12 @@ def _add_training(commands: _Commands) -> None:
     evaluate.add_argument("--ks", type=_positives, default=(1,), metavar="K,K", help="k of each pass@k (default: 1)")
     evaluate.add_argument("--temperature", type=_temperature, default=0.8, help="0 is greedy (default: 0.8)")
     evaluate.add_argument("--max-new-tokens", type=_positive, default=96, help="longest completion (default: 96)")
+    evaluate.add_argument(
+        "--form",
+        choices=("program", "token", "natural", "answer"),
+        default="program",
+        help="how problems are answered, as reasoning.form (default: program)",
+    )
     evaluate.add_argument("--seed", type=int, default=0, help="seed of the samples (default: 0)")
     evaluate.add_argument("--evalplus", type=Path, metavar="OUT", help="also write the programs for EvalPlus")
     evaluate.add_argument(

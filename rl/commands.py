@@ -86,17 +86,19 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
         )
     if options.critic_sampling:
         return _evaluate_critic_sampling(options)
+    from critics.rationales import wording_of
+    from envs.forms import Form, asking_in, refuse_other_kinds
     from envs.grading import Grader
-    from envs.prompts import plain
     from rl.collect import collect
     from rl.evaluate import evaluation_of, outcomes_of
     from rl.models import load_policy, policy_folder
     from rl.write import by_policy
 
-    problems = _problems(options).problems[: options.size]
+    problems, form = _problems(options).problems[: options.size], Form(options.form)
+    refuse_other_kinds(problems, form)
     write = by_policy(
         load_policy(str(policy_folder(options.policy))),
-        ask=plain,
+        ask=asking_in(form),
         n=options.n,
         temperature=options.temperature,
         max_new_tokens=options.max_new_tokens,
@@ -104,7 +106,7 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
     )
     with Grader(options.workers, isolation=options.isolation) as grader:
         groups = list(collect(problems, write, grader.submit))
-    result = evaluation_of([outcomes_of(group) for group in groups], options.ks)
+    result = evaluation_of(list(map(outcomes_of, groups)), options.ks, list(map(wording_of, groups)))
     programs = {group.problem.id: [rollout.program for rollout in group.rollouts] for group in groups}
     _export(programs, options.evalplus, options.livecodebench)
     if options.json:
@@ -120,6 +122,8 @@ def _evaluate_critic_sampling(options: argparse.Namespace) -> int:
         raise UserError("--critic: critic sampling needs the folder of a critic; got none")
     if options.evalplus or options.livecodebench:
         raise UserError("--evalplus, --livecodebench: expected plain sampling; they do not go with --critic-sampling")
+    if options.form != "program":
+        raise UserError(f"--form: expected program with --critic-sampling, which cuts programs; got {options.form}")
     from critics.sampling import Cut, Drop, SamplingSettings
     from envs.grading import Grader
     from rl.budget import compare_ways, load_searchers

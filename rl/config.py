@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
+from rl.config_reasoning import ReasoningSection
 from rl.config_repair import RepairSection, RlefSection
 from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
 from rl.config_teacher import DistilSection, EktSection, TeacherSection
@@ -267,6 +268,7 @@ class RunConfig(Section):
     teacher: TeacherSection = TeacherSection()
     ekt: EktSection = EktSection()
     distil: DistilSection = DistilSection()
+    reasoning: ReasoningSection = ReasoningSection()
     repair: RepairSection = RepairSection()
     rlef: RlefSection = RlefSection()
     learner: LearnerSection = LearnerSection()

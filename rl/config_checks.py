@@ -30,6 +30,16 @@ _NO_DISTRIBUTIONS = dict.fromkeys(
     "it learns the teacher's programs, not its distributions",
 )
 
+_ALL_DISTINCT = {
+    **_NO_DISTRIBUTIONS,
+    **dict.fromkeys(
+        ("ekt.choose", "ekt.programs_per_problem"), "it learns all distinct right solutions; teacher.n is how many"
+    ),
+    **dict.fromkeys(
+        ("ekt.without_dead_code", "ekt.literals_from_text", "ekt.check"), "answers are compared by value, and only they"
+    ),
+}
+
 UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "coderl": {
@@ -40,7 +50,9 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reinforce.trace": _NO_VALUES,
         },
         "ekt": _NO_DISTRIBUTIONS,
+        "finetune_cot": _ALL_DISTINCT,
         "grpo": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
+        "hinted_cot": _ALL_DISTINCT,
         "on_policy_distillation": {
             "distil.imitation_weight": "the policy's own programs are not imitated",
             "distil.keep": "the policy's programs are new in each round",
@@ -67,8 +79,12 @@ Keys of a phase that a recipe does not have are not listed: one file may serve s
 RECIPES_OF_GROUPS = frozenset({"grpo", "rlef"})
 """Recipes whose advantages compare the programs of one problem."""
 
-RECIPES_OF_TEACHERS = frozenset({"ekt", "kd", "on_policy_distillation", "seqkd"})
+RECIPES_OF_TEACHERS = frozenset({"ekt", "finetune_cot", "hinted_cot", "kd", "on_policy_distillation", "seqkd"})
 """Recipes that learn from a teacher."""
+RECIPES_OF_RATIONALES = frozenset({"finetune_cot", "hinted_cot"})
+"""Recipes that learn worked solutions, of which a config must say in which form."""
+RECIPES_IN_WORDS = RECIPES_OF_RATIONALES | {"expert_iteration", "grpo", "ppo", "warm_start"}
+"""Recipes that do not care whether a problem is answered by a program or in words."""
 RECIPES_OF_DISTRIBUTIONS = frozenset({"kd", "on_policy_distillation"})
 """Recipes that need the teacher's model here: its distributions, not only its programs."""
 
@@ -129,7 +145,38 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
     _refuse_within_reinforce(config)
-    _refuse_within_teacher(config)
+    _refuse_within_reasoning(config, label)
+    if learns_from_teacher(config.recipe, config.reasoning.form):
+        _refuse_within_teacher(config)
+
+
+def learns_from_teacher(recipe: str, form: str) -> bool:
+    """Whether a recipe asks a teacher; answers alone are known without one."""
+    return recipe in RECIPES_OF_TEACHERS and form != "answer"
+
+
+def _refuse_within_reasoning(config: RunConfig, label: Callable[[str], str]) -> None:
+    form, ask = config.reasoning.form, config.teacher.ask
+    if config.recipe in RECIPES_OF_RATIONALES and "form" not in config.reasoning.model_fields_set:
+        raise UserError(
+            f'{label("reasoning.form")}: recipe {config.recipe} needs to know how the policy reasons: "token" or '
+            f'"natural" in words, "program" by programs; got nothing'
+        )
+    if form != "program" and config.recipe not in RECIPES_IN_WORDS:
+        raise UserError(
+            f"{label('reasoning.form')}: recipe {config.recipe} learns programs; remove it, or choose one of "
+            f"{', '.join(sorted(RECIPES_IN_WORDS))}; got {form!r}"
+        )
+    if config.recipe == "hinted_cot" and form == "answer":
+        raise UserError(
+            f"{label('reasoning.form')}: answers alone need no teacher, so there is nobody to give a hint to; choose "
+            f"recipe finetune_cot; got {form!r}"
+        )
+    if learns_from_teacher(config.recipe, form) and ask == ("two_step" if form == "program" else "chain_of_thought"):
+        raise UserError(
+            f"{label('teacher.ask')}: {ask} asks for {'words' if form == 'program' else 'programs'}, which does not go "
+            f"with reasoning.form = {form!r}; got {ask!r}"
+        )
 
 
 def _refuse_within_reinforce(config: RunConfig) -> None:
@@ -155,8 +202,6 @@ def _refuse_within_reinforce(config: RunConfig) -> None:
 
 def _refuse_within_teacher(config: RunConfig) -> None:
     teacher = config.teacher
-    if config.recipe not in RECIPES_OF_TEACHERS:
-        return
     if teacher.file is not None and (teacher.model or teacher.server):
         raise UserError("teacher.file: stored answers need no model and no server; remove teacher.file or the others")
     if teacher.file is None and not teacher.model:

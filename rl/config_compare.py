@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from envs.errors import UserError
 from rl.config import RunConfig, checked, explain, keys, label_by, read_values
-from rl.config_checks import RECIPES_OF_TEACHERS
+from rl.config_checks import learns_from_teacher
 from rl.config_files import flat
 from rl.config_sections import Section
 from rl.run import holds_a_run
@@ -109,8 +109,10 @@ class Comparison:
         """Whether no arm before this one learns from the same teacher; a file of answers is not measured."""
         seen: list[Any] = []
         for other, own in self.settings.arms.items():
-            values = _merged({"recipe": other, "teacher": self.base.teacher.model_dump(mode="json")}, own)
-            who = [values["teacher"][key] for key in WHO] if values["recipe"] in RECIPES_OF_TEACHERS else None
+            shared = self.base.model_dump(mode="json", include={"teacher", "reasoning"})
+            values = _merged({"recipe": other, **shared}, own)
+            taught = learns_from_teacher(values["recipe"], values["reasoning"]["form"])
+            who = [values["teacher"][key] for key in WHO] if taught else None
             if other == name:
                 return who is not None and values["teacher"]["file"] is None and who not in seen
             seen.append(who)

@@ -21,10 +21,10 @@ class TeacherSection(Section):
     """How a server is asked; `chat` needs teacher.ask = "chat"."""
     file: Path | None = None
     """JSONL file of stored answers: rows of `problem_id` and `completion`."""
-    ask: Literal["plain", "few_shot", "chain_of_thought", "chat"] = "few_shot"
-    """Prompt of the teacher; the policy always reads the plain one."""
+    ask: Literal["plain", "few_shot", "chain_of_thought", "two_step", "chat"] = "few_shot"
+    """Prompt of the teacher; the policy reads the bare problem. `two_step` asks to reason, then for the answer."""
     shots: int = Field(default=3, ge=0)
-    """Labelled problems that are shown with their solutions; not with `plain`."""
+    """Labelled problems that are shown with their solutions; not with `plain` and `two_step`."""
     n: int = Field(default=4, ge=1)
     """Programs per problem."""
     temperature: float = Field(default=0.6, ge=0)
@@ -34,7 +34,7 @@ class TeacherSection(Section):
     stop: tuple[str, ...] = ()
     """Strings that end an answer; a server gets the first four."""
     stop_at_dedent: bool = True
-    """End a `plain` or `few_shot` answer at its first line in column 0 after line one: for one function per program."""
+    """End a `plain` or `few_shot` program at its first line in column 0 after line one: for one function each."""
     cache: Path = Path("runs/teacher")
     """Folder that keeps what a server has answered: nothing in it is paid for again, by no run."""
     max_requests: int | None = Field(default=None, ge=0)
@@ -54,7 +54,7 @@ class TeacherSection(Section):
 
 
 class EktSection(Section):
-    """Imitation of a teacher's programs (recipes ekt, kd, seqkd)."""
+    """Imitation of a teacher's solutions (recipes ekt, finetune_cot, hinted_cot, kd, seqkd)."""
 
     problems: int = Field(default=1000, ge=1)
     """Train problems that the teacher attempts."""

@@ -20,7 +20,6 @@ from envs.cheats import cheats
 from envs.errors import UserError
 from envs.grading import GradeRequest
 from envs.problem import Problem
-from envs.prompts import plain
 from envs.verdict import Outcome
 from rl.config import LoadedConfig, RunConfig
 from rl.config_checks import idle_keys, set_keys
@@ -336,5 +335,5 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
 
 
 def _shown(experiment: Experiment, problem: Problem) -> ShownPrompt:
-    text = plain(problem).text
+    text = experiment.ask(problem).text
     return ShownPrompt(problem.id, len(experiment.policy.encode(text)), text)

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from envs.problem import Problem
-from envs.prompts import plain
 from envs.rollout import Group
 from rl.batch import Batch, collate
 from rl.collect import collect
@@ -84,7 +83,7 @@ def measure_lengths(experiment: Experiment) -> Lengths:
     """Tokenise every prompt and every reference solution of the run."""
     encode = experiment.policy.encode
     asked = (*experiment.train, *experiment.dev, *experiment.test)
-    prompts = [len(encode(plain(problem).text)) for problem in asked]
+    prompts = [len(encode(experiment.ask(problem).text)) for problem in asked]
     groups = _references(experiment)
     totals = [len(r.prompt_ids) + len(r.completion_ids) for group in groups for r in group.rollouts]
     return Lengths(
@@ -212,7 +211,7 @@ def _written(experiment: Experiment, n_problems: int, max_new_tokens: int) -> li
     sampling = experiment.config.sampling
     write = by_policy(
         experiment.policy,
-        ask=plain,
+        ask=experiment.ask,
         n=sampling.n,
         temperature=sampling.temperature,
         max_new_tokens=max_new_tokens,
@@ -224,7 +223,7 @@ def _written(experiment: Experiment, n_problems: int, max_new_tokens: int) -> li
 
 
 def _references(experiment: Experiment) -> list[Group]:
-    return _groups(by_reference(experiment.policy, ask=plain), experiment.labelled)
+    return _groups(by_reference(experiment.policy, ask=experiment.ask), experiment.labelled)
 
 
 def _groups(write: Write, problems: Sequence[Problem]) -> list[Group]:

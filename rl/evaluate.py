@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from critics.rationales import Wording, shares_of, wording_of
 from envs.passk import pass_at_k
 from envs.problem import Problem
 from envs.rollout import Group
@@ -43,6 +44,8 @@ class Evaluation:
     """pass@k by k."""
     outcomes: Mapping[str, int]
     """Number of programs by outcome, sandbox errors included."""
+    wording: Mapping[str, float] = field(default_factory=dict)
+    """Of answers in words, right or wrong: the shares of `critics.rationales.shares_of`; empty for programs."""
 
     @property
     def pass_at_1(self) -> float:
@@ -63,10 +66,13 @@ def evaluate(
     """
     groups = together(lambda: list(collect(share(problems), write, grade)))
     check(groups)
-    return evaluation_of(gather([outcomes_of(group) for group in groups]), ks)
+    wordings = gather([wording_of(group) for group in groups])
+    return evaluation_of(gather([outcomes_of(group) for group in groups]), ks, wordings)
 
 
-def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -> Evaluation:
+def evaluation_of(
+    outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int], wordings: Sequence[Wording] = ()
+) -> Evaluation:
     """pass@k over the outcomes of each problem's programs. A program with a sandbox_error counts as not written."""
     counts = []
     for outcomes_G in outcomes_PG:
@@ -81,6 +87,7 @@ def evaluation_of(outcomes_PG: Sequence[Sequence[Outcome]], ks: Sequence[int]) -
         n_programs=sum(n for n, _ in counts),
         pass_at={k: estimate([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in ks},
         outcomes=dict(sorted(frequency.items())),
+        wording=shares_of(wordings),
     )
 
 

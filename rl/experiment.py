@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from critics.rationales import wording_of
 from envs.errors import UserError
+from envs.forms import Form, asking_in, references, refuse_other_kinds
 from envs.grading import Grader
 from envs.problem import Problem
 from envs.problem_sets import load_problems
-from envs.prompts import plain
+from envs.rollout import Prompt
 from rl.alarms import Thresholds
 from rl.checkpoint import Checkpoints, Part, RandomNumbers
 from rl.collect import Check, Draw, Rounds, refuse_unjudged
@@ -61,6 +63,15 @@ class Experiment:
     store: Experience
     """Where graded rollouts go."""
 
+    @property
+    def form(self) -> Form:
+        """The form in which the policy answers."""
+        return Form(self.config.reasoning.form)
+
+    def ask(self, problem: Problem) -> Prompt:
+        """What the policy reads of a problem."""
+        return asking_in(self.form)(problem)
+
     def phase(self, name: str, **parts: Part) -> Checkpoints:
         """Begin a phase, or go on with it: its checkpoints hold `parts` and the random state."""
         self.log.phase(name)
@@ -94,7 +105,7 @@ class Experiment:
         sampling = self.config.sampling
         return by_policy(
             self.policy,
-            ask=plain,
+            ask=self.ask,
             n=sampling.n,
             temperature=sampling.temperature,
             max_new_tokens=sampling.max_new_tokens,
@@ -133,7 +144,9 @@ class Experiment:
         """What somebody's programs for some problems are worth; they are kept in the store as evaluation_<name>."""
         record = PhaseRecord(self.store, f"evaluation_{name}", EVALUATION)
         rounds = Rounds(lambda _: problems, write, self.grader.submit, rounds=1, record=record, check=self._check())
-        return evaluation_of(gather([outcomes_of(group) for group in rounds(0)]), ks)
+        groups = rounds(0)
+        wordings = gather([wording_of(group) for group in groups])
+        return evaluation_of(gather([outcomes_of(group) for group in groups]), ks, wordings)
 
     def measure(
         self,
@@ -144,7 +157,7 @@ class Experiment:
     ) -> Evaluation:
         """Evaluate on the test problems and keep the result in the run folder as evaluation_<name>.json.
 
-        By default the policy's programs from the plain prompt, as `config.evaluation` says.
+        By default what the policy writes about the bare problem, as `config.evaluation` says.
         """
         problems = self.test if problems is None else problems
         write = write or self.evaluation_write(seed_offset=2)
@@ -153,6 +166,8 @@ class Experiment:
             write_json(self.config.folder / f"evaluation_{name}.json", asdict(result))
         for k, estimate in result.pass_at.items():
             self.log.say(f"{name}: pass@{k} {estimate.mean:.1%} on {result.n_problems} held-out problems")
+        for share, value in result.wording.items():
+            self.log.say(f"{name}: {share} {value:.1%}")
         return result
 
     def evaluation_write(self, *, seed_offset: int, n: int | None = None, greedy: bool = False) -> Write:
@@ -160,7 +175,7 @@ class Experiment:
         settings = self.config.evaluation
         return by_policy(
             self.policy,
-            ask=plain,
+            ask=self.ask,
             n=1 if greedy else n or settings.n,
             temperature=0.0 if greedy else settings.temperature,
             max_new_tokens=self.config.sampling.max_new_tokens,
@@ -185,11 +200,14 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     data = config.data
     refuse_missing(config.log.to)
     splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
-    labelled = tuple(problem for problem in splits[data.labelled] if problem.solutions)[: data.labelled_size]
+    form = Form(config.reasoning.form)
+    for split in splits.values():
+        refuse_other_kinds(split, form)
+    labelled = tuple(problem for problem in splits[data.labelled] if references(problem, form))[: data.labelled_size]
     if not labelled and config.warm_start.rounds:
         raise UserError(f"data.labelled: {data.name}/{data.labelled} has no reference solutions to imitate")
     _seed_everything(config.seed)
-    texts = (_training_text(problem) for problem in splits[data.labelled])
+    texts = (_training_text(problem, form) for problem in splits[data.labelled])
     policy = load_policy(config.model.name, texts, config.seed)
     if config.model.lora_rank:
         policy = with_adapters(policy, config.model.lora_rank, config.seed)
@@ -225,7 +243,8 @@ def _fitting(
     positions, room = policy.positions, config.sampling.max_new_tokens
     if positions is None or not problems:
         return problems
-    lengths = policy.prompt_lengths([plain(problem).text for problem in problems])
+    ask = asking_in(Form(config.reasoning.form))
+    lengths = policy.prompt_lengths([ask(problem).text for problem in problems])
     kept = tuple(p for p, length in zip(problems, lengths, strict=True) if length + room <= positions)
     if not kept:
         raise UserError(
@@ -259,5 +278,6 @@ def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:
     return load_problems(config.data.name, split, config.data.path).problems
 
 
-def _training_text(problem: Problem) -> str:
-    return plain(problem).text + "".join(problem.solutions)
+def _training_text(problem: Problem, form: Form) -> str:
+    told = problem.solutions if form is Form.PROGRAM else [text for text, _ in references(problem, form)]
+    return asking_in(form)(problem).text + "".join(told)

@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from envs.rollout import Group, StopReason
+from critics.rationales import Wording, shares_of, wording_of
+from envs.forms import Form, form_of
+from envs.rollout import Group, Rollout, StopReason
 from envs.verdict import Outcome
 from rl.alarms import Alarms, Thresholds
 from rl.collect import has_signal
@@ -39,7 +41,8 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
 
     pass_rate: passed / judged programs; signal: share of groups with both passing and failing programs; tokens: mean
     completion length; truncated: share of completions cut at the length limit; duplicates: share of programs that an
-    earlier one of their group equals; outcomes: programs by outcome.
+    earlier one of their group equals; outcomes: programs by outcome; of answers in words also
+    `critics.rationales.shares_of`.
     """
     facts = gather([_Facts.of(group) for group in sampled(groups)])
     outcomes = [outcome for fact in facts for outcome in fact.outcomes]
@@ -53,7 +56,7 @@ def describe(groups: Sequence[Group]) -> dict[str, Any]:
             "duplicates": sum(fact.duplicates for fact in facts) / len(lengths),
             "outcomes": dict(sorted(Counter(map(str, outcomes)).items())),
         }
-    return shares
+    return shares | shares_of([fact.wording for fact in facts])
 
 
 def sampled(groups: Sequence[Group]) -> list[Group]:
@@ -79,6 +82,7 @@ class _Facts:
     truncated: int
     duplicates: int
     signal: bool
+    wording: Wording
 
     @classmethod
     def of(cls, group: Group) -> _Facts:
@@ -86,9 +90,15 @@ class _Facts:
             lengths=tuple(len(rollout.completion_ids) for rollout in group.rollouts),
             outcomes=tuple(verdict.outcome for verdict in group.verdicts if verdict is not None),
             truncated=sum(rollout.stop is StopReason.LENGTH for rollout in group.rollouts),
-            duplicates=len(group.rollouts) - len({rollout.program for rollout in group.rollouts}),
+            duplicates=len(group.rollouts) - len({_solution(rollout) for rollout in group.rollouts}),
             signal=has_signal(group),
+            wording=wording_of(group),
         )
+
+
+def _solution(rollout: Rollout) -> str:
+    """The text that makes a rollout a duplicate of another: numbers are equal much sooner than words."""
+    return rollout.program if form_of(rollout.prompt) is Form.PROGRAM else rollout.text
 
 
 class Log:

@@ -13,7 +13,6 @@ import torch
 from critics.filters import CHOICES, chosen, passing
 from envs.errors import UserError
 from envs.problem import Problem
-from envs.prompts import plain
 from envs.rewards import REWARDS
 from envs.rollout import Group
 from rl.batch import Credit
@@ -55,7 +54,7 @@ def imitate_references(experiment: Experiment) -> None:
         learner,
         Rounds(
             in_epochs(experiment.labelled, settings.problems_per_round, config.seed),
-            by_reference(experiment.policy, ask=plain),
+            by_reference(experiment.policy, ask=experiment.ask),
             grade=None,
             rounds=settings.rounds,
             watch=experiment.log.watch,
@@ -80,6 +79,8 @@ def warm_start(experiment: Experiment) -> None:
         experiment.save("warm_start")
 
 
+Show = Callable[[Mapping[str, Group]], Write]
+"""Groups by problem id -> what of them is learned in a round."""
 Beside = Callable[[Draw, Write], tuple[Draw, Write]]
 """(draw of the train problems, the policy's writing) -> the same with more problems and writers."""
 
@@ -202,10 +203,12 @@ def imitate_groups(
     score: Score = nobody,
     evaluate: Callable[[], float] | None = None,
     best: Best | None = None,
+    show: Show = from_experience,
 ) -> None:
-    """Learn all rollouts of some groups, by problem id, for `settings.epochs` passes or `settings.steps` rounds.
+    """Learn rollouts of some groups, by problem id, for `settings.epochs` passes or `settings.steps` rounds.
 
-    By default with cross-entropy, and with looks at the dev pass rate; the policy of the best look is kept as `best`.
+    By default all of each group in a pass, with cross-entropy, and with looks at the dev pass rate; the policy of the
+    best look is kept as `best`.
     """
     config = experiment.config
     learner = experiment.learner(settings.learning_rate)
@@ -213,7 +216,7 @@ def imitate_groups(
     rounds = settings.steps or math.ceil(len(groups) * settings.epochs / settings.problems_per_round)
     train(
         learner,
-        stored_rounds(experiment, groups, settings.problems_per_round, rounds),
+        stored_rounds(experiment, groups, settings.problems_per_round, rounds, show),
         score=score,
         credit=imitate,
         objective=objective or imitation_objective(),
@@ -249,12 +252,18 @@ def best_of(experiment: Experiment) -> Best:
     return Best(lambda: experiment.save("best"))
 
 
-def stored_rounds(experiment: Experiment, groups: Mapping[str, Group], problems_per_round: int, rounds: int) -> Rounds:
+def stored_rounds(
+    experiment: Experiment,
+    groups: Mapping[str, Group],
+    problems_per_round: int,
+    rounds: int,
+    show: Show = from_experience,
+) -> Rounds:
     """Rounds over groups that are there already, in epochs; nothing is run."""
     problems = [group.problem for group in groups.values()]
     return Rounds(
         in_epochs(problems, problems_per_round, experiment.config.seed),
-        from_experience(groups),
+        show(groups),
         grade=None,
         rounds=rounds,
         watch=experiment.log.watch,

@@ -205,6 +205,22 @@ def imitation_of_teacher(
     )
 
 
+def imitation_of_solutions(config: RunConfig) -> Phase:
+    """The phase of `rl.rationale_phases.imitate_solutions`, as if the teacher solved every problem."""
+    form, length = config.reasoning.form, _length(config.ekt)
+    phase = imitation_of_teacher(config, imitation_objective())
+    in_form = f"the policy answers in the form {form}"
+    if form == "answer":
+        alone = f"the answers of {config.ekt.problems} problems are learned in {length}, without a teacher"
+        return replace(phase, n=1, notes=(alone, in_form))
+    written, _ = phase.notes
+    shown = f"a pass shows one of each problem's distinct right solutions, drawn anew, in {length}"
+    if config.recipe == "hinted_cot":
+        refused = "those that speak of the hint or only say the answer again are refused"
+        return replace(phase, n=1, notes=(f"{written}, with the answer in sight", refused, shown, in_form))
+    return replace(phase, n=1, notes=(written, shown, in_form))
+
+
 def teacher_judges(config: RunConfig) -> tuple[Judge, ...]:
     """What `rl.teacher_scores.teacher_distribution` adds; a whole vocabulary, not known here, counts as one value."""
     count = config.distil.top_k or 1

@@ -13,12 +13,13 @@ from critics.filters import CHOICES, chosen, only, passing
 from critics.programs import literals_from_text, without_dead_code
 from envs.answers import checked_as_in_paper
 from envs.errors import UserError
+from envs.forms import CUE, Form
 from envs.problem import Problem
-from envs.prompts import ApplyTemplate, chain_of_thought, chat, few_shot, plain
 from envs.rollout import Group, Prompt
+from rl.asking import Asking, asking, exemplars_for, stop_strings
 from rl.config_teacher import TeacherSection
 from rl.credit import imitate
-from rl.decode import DEDENT, StopStrings
+from rl.decode import StopStrings
 from rl.draw import in_epochs
 from rl.engine import make_accelerator, rank, world_size
 from rl.experience import groups_by_problem
@@ -27,16 +28,18 @@ from rl.learner import Learner
 from rl.loop import train
 from rl.losses import Term
 from rl.models import Policy, load_policy, policy_folder
-from rl.phases import attempt, best_of, imitate_groups, readable
+from rl.phases import Show, attempt, best_of, imitate_groups, readable
 from rl.score import Score, nobody
 from rl.teacher_cache import AnswerCache
 from rl.teacher_scores import LikeliestTokens, teacher_distribution
 from rl.teacher_server import ServerSettings, server_teacher
-from rl.teachers import Teacher, stored_teacher
-from rl.write import Ask, Write, by_teacher, local_teacher, with_question
+from rl.teachers import Teacher, stored_teacher, two_step
+from rl.write import Write, by_teacher, from_experience, local_teacher, with_question
 
 TAUGHT = "teacher_programs"
 """Phase whose programs a teacher wrote."""
+ANSWER_TOKENS = 16
+"""Longest answer after a rationale, where it is asked for apart."""
 WEAK, STRONG = 0.3, 0.8
 """Pass rates of a teacher between which a learner's gain can be seen."""
 
@@ -47,17 +50,32 @@ class OpenTeacher:
 
     teacher: Teacher
     """Who answers."""
-    ask: Ask
-    """How it is asked."""
+    asking: Asking
+    """How it is asked, given exemplars."""
+    exemplars: Callable[[Problem], Sequence[Problem]]
+    """Solved problems that are shown before another."""
     settings: TeacherSection
     """How much it writes."""
     policy: Policy | None = None
     """Its model, where that is in this process."""
+    tell: Callable[[Problem], Problem] = lambda problem: problem
+    """What is done to a problem, and to exemplars, before they are shown."""
 
-    def write(self, learner: Policy, n: int, seed: int) -> Write:
-        """`n` programs per problem, for a learner that reads the plain prompt."""
-        temperature = self.settings.temperature
-        return by_teacher(self.teacher, learner, ask=self.ask, prompt=plain, n=n, temperature=temperature, seed=seed)
+    def ask(self, problem: Problem) -> Prompt:
+        """What it is shown for a problem."""
+        return self.asking(self.tell(problem), [self.tell(exemplar) for exemplar in self.exemplars(problem)])
+
+    def write(self, experiment: Experiment, n: int, seed: int) -> Write:
+        """`n` solutions per problem, for a learner that reads the bare problem."""
+        return by_teacher(
+            self.teacher,
+            experiment.policy,
+            ask=self.ask,
+            prompt=experiment.ask,
+            n=n,
+            temperature=self.settings.temperature,
+            seed=seed,
+        )
 
 
 @contextmanager
@@ -66,25 +84,19 @@ def open_teacher(experiment: Experiment) -> Iterator[OpenTeacher]:
 
     Raises UserError where its model, file or server cannot be used.
     """
-    settings = experiment.config.teacher
+    settings, form, exemplars = experiment.config.teacher, experiment.form, exemplars_for(experiment)
     if settings.file is not None:
-        yield OpenTeacher(stored_teacher(settings.file), _ask(experiment, json.dumps), settings)
+        yield OpenTeacher(stored_teacher(settings.file), asking(settings.ask, form, json.dumps), exemplars, settings)
     elif settings.server:
         budgets = {"max_requests": settings.max_requests, "max_tokens": settings.max_tokens}
         with AnswerCache(settings.cache, part=rank(), parts=world_size(), **budgets) as cache:
-            yield OpenTeacher(server_teacher(_server(settings), cache), _ask(experiment, json.dumps), settings)
+            teacher = _in_steps(settings, lambda part: server_teacher(_server(part, form), cache))
+            yield OpenTeacher(teacher, asking(settings.ask, form, json.dumps), exemplars, settings)
     else:
         policy = _load(settings.model)
-        strings = _stop(settings)
-        vocabulary = policy.model.config.get_text_config().vocab_size
-        teacher = local_teacher(
-            policy,
-            temperature=settings.temperature,
-            max_new_tokens=settings.max_new_tokens,
-            stop=StopStrings(strings, policy.tokenizer, vocabulary) if strings else None,
-        )
+        teacher = _in_steps(settings, lambda part: _local(policy, part, form))
         template = partial(policy.tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
-        yield OpenTeacher(teacher, _ask(experiment, template), settings, policy)
+        yield OpenTeacher(teacher, asking(settings.ask, form, template), exemplars, settings, policy)
 
 
 def lessons(experiment: Experiment, at_most: int) -> tuple[Problem, ...]:
@@ -101,7 +113,7 @@ def say_how_good(experiment: Experiment, teacher: OpenTeacher) -> None:
     if teacher.settings.file is not None:
         return
     config = experiment.config
-    write = teacher.write(experiment.policy, config.evaluation.n, config.seed + SEEDS_APART * 3)
+    write = teacher.write(experiment, config.evaluation.n, config.seed + SEEDS_APART * 3)
     dev = _askable(experiment, teacher, experiment.dev)
     rate = experiment.evaluate("teacher", dev, write, ks=(1,)).pass_at_1
     experiment.log.say(f"teacher, {teacher.settings.ask}: pass@1 {rate:.1%} on {len(dev)} dev problems")
@@ -118,7 +130,7 @@ def measure_teacher(experiment: Experiment, name: str, n: int, temperature: floa
     settings = config.teacher.model_copy(update={"temperature": temperature})
     experiment = replace(experiment, config=config.model_copy(update={"teacher": settings}))
     with open_teacher(experiment) as teacher:
-        write = teacher.write(experiment.policy, n, config.seed + SEEDS_APART * 4)
+        write = teacher.write(experiment, n, config.seed + SEEDS_APART * 4)
         experiment.evaluate(name, _askable(experiment, teacher, experiment.test), write, ks=(1,))
 
 
@@ -130,7 +142,7 @@ def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
     settings = experiment.config.ekt
     problems = _askable(experiment, teacher, lessons(experiment, settings.problems))
     checked = problems if settings.check == "value" else tuple(map(_checked_as_in_paper, problems))
-    attempt(experiment, TAUGHT, checked, teacher.write(experiment.policy, teacher.settings.n, experiment.config.seed))
+    attempt(experiment, TAUGHT, checked, teacher.write(experiment, teacher.settings.n, experiment.config.seed))
     groups = groups_by_problem(experiment.store.folder, problems, (TAUGHT,))
     solved = sum(any(v is not None and v.passed for v in group.verdicts) for group in groups.values())
     mode = teacher.settings.ask
@@ -171,9 +183,14 @@ def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, G
 
 
 def imitate_teacher(
-    experiment: Experiment, phase: str, groups: Mapping[str, Group], objective: tuple[Term, ...], score: Score = nobody
+    experiment: Experiment,
+    phase: str,
+    groups: Mapping[str, Group],
+    objective: tuple[Term, ...],
+    score: Score = nobody,
+    show: Show = from_experience,
 ) -> None:
-    """Learn from a teacher's programs, which no verdict weighs any more, for `ekt.epochs` passes."""
+    """Learn from a teacher's solutions, which no verdict weighs any more, for `ekt.epochs` passes over the problems."""
     settings = experiment.config.ekt
     held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
     assert not held_out & set(groups), "a problem that decides or measures is never learned from"
@@ -181,7 +198,7 @@ def imitate_teacher(
         groups = {
             name: replace(group, rollouts=tuple(map(with_question, group.rollouts))) for name, group in groups.items()
         }
-    imitate_groups(experiment, phase, groups, settings, objective, score)
+    imitate_groups(experiment, phase, groups, settings, objective, score, show=show)
 
 
 def distil_on_policy(experiment: Experiment, objective: tuple[Term, ...], score: Score) -> None:
@@ -240,7 +257,7 @@ def _askable(experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Pr
     positions = None if teacher.policy is None else teacher.policy.positions
     if teacher.policy is None or positions is None:
         return tuple(problems)
-    room = positions - teacher.settings.max_new_tokens
+    room = positions - teacher.settings.max_new_tokens - _second_step(teacher.policy, teacher.settings)
     lengths = teacher.policy.prompt_lengths([teacher.ask(problem).text for problem in problems])
     kept = tuple(problem for problem, length in zip(problems, lengths, strict=True) if length <= room)
     if not kept:
@@ -262,7 +279,31 @@ def _load(name: str) -> Policy:
     return policy
 
 
-def _server(settings: TeacherSection) -> ServerSettings:
+def _in_steps(settings: TeacherSection, open_part: Callable[[TeacherSection], Teacher]) -> Teacher:
+    """A teacher that is asked once or, for `ask = "two_step"`, for a rationale and then for the answer."""
+    if settings.ask != "two_step":
+        return open_part(settings)
+    reasoning = settings.model_copy(update={"stop": (CUE, *settings.stop)})
+    return two_step(open_part(reasoning), open_part(settings.model_copy(update={"max_new_tokens": ANSWER_TOKENS})))
+
+
+def _second_step(policy: Policy, settings: TeacherSection) -> int:
+    """Tokens that a prompt grows by after the rationale."""
+    return len(policy.encode(CUE)) + ANSWER_TOKENS if settings.ask == "two_step" else 0
+
+
+def _local(policy: Policy, settings: TeacherSection, form: Form) -> Teacher:
+    strings = stop_strings(settings, form)
+    vocabulary = policy.model.config.get_text_config().vocab_size
+    return local_teacher(
+        policy,
+        temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens,
+        stop=StopStrings(strings, policy.tokenizer, vocabulary) if strings else None,
+    )
+
+
+def _server(settings: TeacherSection, form: Form) -> ServerSettings:
     shared = (
         "server",
         "model",
@@ -275,44 +316,7 @@ def _server(settings: TeacherSection) -> ServerSettings:
         "timeout_s",
     )
     values = settings.model_dump(include={*shared, "key_variable"})
-    return ServerSettings(**values, stop=_stop(settings))
-
-
-def _stop(settings: TeacherSection) -> tuple[str, ...]:
-    continues = settings.ask in ("plain", "few_shot")
-    return (*settings.stop, *(DEDENT if settings.stop_at_dedent and continues else ()))
-
-
-def _ask(experiment: Experiment, template: ApplyTemplate) -> Ask:
-    """The prompt that the config names; its exemplars are other labelled problems than the one asked."""
-    settings = experiment.config.teacher
-    held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
-    shown = [problem for problem in experiment.labelled if problem.id not in held_out]
-    if settings.ask == "chain_of_thought":
-        shown = [problem for problem in shown if problem.rationale]
-    if settings.ask != "plain" and len(shown) <= settings.shots:
-        raise UserError(
-            f"teacher.shots: {settings.shots} exemplars need {settings.shots + 1} labelled problems that are neither "
-            f"dev nor test, one to spare for where an exemplar itself is asked; got {len(shown)}"
-        )
-
-    def ask(problem: Problem) -> Prompt:
-        exemplars = _others(problem, shown, settings.shots)
-        match settings.ask:
-            case "plain":
-                return plain(problem)
-            case "few_shot":
-                return few_shot(problem, exemplars)
-            case "chain_of_thought":
-                return chain_of_thought(problem, exemplars)
-            case "chat":
-                return chat(problem, template, exemplars)
-
-    return ask
-
-
-def _others(problem: Problem, shown: Sequence[Problem], count: int) -> list[Problem]:
-    return [other for other in shown[: count + 1] if other.id != problem.id][:count]
+    return ServerSettings(**values, stop=stop_strings(settings, form))
 
 
 def _checked_as_in_paper(problem: Problem) -> Problem:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envs.errors import UserError
+from envs.forms import CUE
 from envs.rollout import Prompt, StopReason
 
 
@@ -50,6 +51,33 @@ def stored_teacher(path: Path) -> Teacher:
     return lambda questions: (
         found.get(question.prompt.problem_id, [])[: len(question.seeds)] for question in questions
     )
+
+
+def two_step(reasoning: Teacher, answering: Teacher) -> Teacher:
+    """Ask for a rationale, then show it and ask for the answer (zero-shot chain of thought, arXiv 2205.11916).
+
+    An answer holds both; it ended as its rationale did.
+    """
+
+    def answer(questions: Sequence[Question]) -> Iterator[list[Answer]]:
+        rationales = list(reasoning(questions))
+        asked = [
+            Question(replace(question.prompt, text=f"{question.prompt.text}{rationale.text.rstrip()}{CUE}"), (seed,))
+            for question, group in zip(questions, rationales, strict=True)
+            for rationale, seed in zip(group, question.seeds, strict=True)
+        ]
+        answers = answering(asked)
+        for group in rationales:
+            yield [
+                Answer(f"{rationale.text.rstrip()}{CUE}{_first_line(next(answers)[0].text)}", rationale.stop)
+                for rationale in group
+            ]
+
+    return answer
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def cut_answer(text: str, finish_reason: str | None, stop: Sequence[str]) -> Answer:

@@ -120,10 +120,13 @@ def show_evaluations(results: dict[str, Evaluation], console: Console) -> None:
     from rich.table import Table
 
     ks = list(next(iter(results.values())).pass_at)
-    table = Table("", *(f"pass@{k}" for k in ks), "programs", "passed", title="held-out problems, 95 % intervals")
+    shares = list(dict.fromkeys(share for result in results.values() for share in result.wording))
+    columns = [*(f"pass@{k}" for k in ks), "programs", "passed", *shares]
+    table = Table("", *columns, title="held-out problems, 95 % intervals")
     for name, result in results.items():
         cells = [f"{e.mean:.1%} ({e.low:.1%} to {e.high:.1%})" for e in result.pass_at.values()]
-        table.add_row(name, *cells, f"{result.n_programs}", f"{result.outcomes.get('passed', 0)}")
+        told = [f"{result.wording[share]:.1%}" if share in result.wording else "" for share in shares]
+        table.add_row(name, *cells, f"{result.n_programs}", f"{result.outcomes.get('passed', 0)}", *told)
     console.print(table)
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from critics.filters import repair_pairs
 from critics.sampling import Request, Writer
-from envs.extract import extract_program
 from envs.feedback import GradeAll, by_examples
+from envs.forms import Form, form_of, program_of, references, retold
 from envs.problem import Problem
 from envs.prompts import completion_for, repair
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
@@ -136,14 +136,18 @@ def continuing(
 
 
 def by_reference(policy: Policy, *, ask: Ask) -> Write:
-    """One rollout per reference solution: its text, tokenised once, after the problem's own prompt."""
+    """One rollout per reference in the form of the prompt: its text, tokenised once, after the problem's own prompt."""
 
     def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
         for problem in problems:
             prompt = ask(problem)
             ids = policy.encode(prompt.text)
             yield ungraded(
-                problem, [_written(policy, problem, prompt, ids, solution) for solution in problem.solutions]
+                problem,
+                [
+                    _written(policy, prompt, ids, text, program)
+                    for text, program in references(problem, form_of(prompt))
+                ],
             )
 
     return write
@@ -180,7 +184,7 @@ def local_teacher(
 def by_teacher(
     teacher: Teacher, policy: Policy, *, ask: Ask, prompt: Ask, n: int, temperature: float, seed: int
 ) -> Write:
-    """`n` programs per problem by a teacher, as the learner would write them: in its own ids, after its own prompt.
+    """`n` solutions per problem by a teacher, as the learner would write them: in its form and ids, after its prompt.
 
     The rollout's prompt says how the teacher was asked, its prompt ids are those of `prompt` for the learner. A seed
     does not depend on the round, so that a question that was answered once is found in a cache.
@@ -192,9 +196,10 @@ def by_teacher(
             for problem in problems
         ]
         for problem, question, answers in zip(problems, questions, teacher(questions), strict=True):
-            ids = policy.encode(prompt(problem).text)
+            bare = prompt(problem)
+            ids = policy.encode(bare.text)
             rollouts = [
-                _taught(policy, problem, question.prompt, ids, answer, temperature, row_seed)
+                _taught(policy, problem, question.prompt, ids, form_of(bare), answer, temperature, row_seed)
                 for answer, row_seed in zip(answers, question.seeds, strict=False)
             ]
             yield ungraded(problem, rollouts)
@@ -229,6 +234,18 @@ def either(belongs_to_first: Callable[[Problem], bool], first: Write, second: Wr
 def from_experience(groups: Mapping[str, Group]) -> Write:
     """Rollouts that were written before: the group of each problem, by its id, with the verdicts it has."""
     return lambda problems, round_number: (groups[problem.id] for problem in problems)
+
+
+def one_each(groups: Mapping[str, Group], seed: int) -> Write:
+    """Of rollouts that were written before, one per problem, drawn anew in each round."""
+
+    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
+        for problem in problems:
+            group = groups[problem.id]
+            place = rollout_seed(seed, round_number, problem.id, 0) % len(group.rollouts)
+            yield Group(group.problem, group.rollouts[place : place + 1], group.verdicts[place : place + 1])
+
+    return write
 
 
 def repairs(policy: Policy, groups: Iterable[Group], grade: GradeAll, at_most: int = 4) -> dict[str, Group]:
@@ -291,7 +308,7 @@ def _sampled(
         prompt_ids=prompt_ids,
         segments=(*written, Segment(completion.ids, author, log_probs=completion.log_probs)),
         text=text,
-        program=extract_program(text, problem),
+        program=program_of(text, problem, form_of(prompt)),
         stop=completion.stop,
         temperature=temperature,
         policy_version=version,
@@ -319,20 +336,19 @@ def _mended(policy: Policy, problem: Problem, prompt: Prompt, passed: Rollout) -
     """
     ids = policy.encode(prompt.text)
     if passed.prompt.mode not in ("plain", "repair"):
-        return _written(policy, problem, prompt, ids, passed.program)
+        return _written(policy, prompt, ids, completion_for(problem, passed.program), passed.program)
     segments = tuple(replace(segment, log_probs=None) for segment in passed.segments)
     return replace(passed, prompt=prompt, prompt_ids=ids, segments=segments)
 
 
-def _written(policy: Policy, problem: Problem, prompt: Prompt, prompt_ids: tuple[int, ...], solution: str) -> Rollout:
-    """A reference continues the starter code where it begins with it, and is a whole program otherwise."""
-    text = completion_for(problem, solution)
+def _written(policy: Policy, prompt: Prompt, prompt_ids: tuple[int, ...], text: str, program: str) -> Rollout:
+    """A completion that nobody sampled, and the program that it stands for."""
     return Rollout(
         prompt=prompt,
         prompt_ids=prompt_ids,
         segments=(Segment((*policy.encode(text), policy.end_id), "reference"),),
         text=text,
-        program=solution,
+        program=program,
         stop=StopReason.NOT_SAMPLED,
     )
 
@@ -342,13 +358,14 @@ def _taught(
     problem: Problem,
     asked: Prompt,
     prompt_ids: tuple[int, ...],
+    form: Form,
     answer: Answer,
     temperature: float,
     seed: int,
 ) -> Rollout:
-    """The program of an answer, continuing the starter code as a reference does; what was cut off has no end."""
-    program = extract_program(answer.text, problem)
-    ids = policy.encode(completion_for(problem, program).rstrip() + "\n")
+    """An answer as a reference of the learner's form would be told; what was cut off has no end."""
+    completion, program = retold(answer.text, problem, form)
+    ids = policy.encode(completion)
     end = () if answer.stop is StopReason.LENGTH else (policy.end_id,)
     return Rollout(
         prompt=asked,

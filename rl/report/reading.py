@@ -202,6 +202,7 @@ def _evaluation(value: Mapping[str, Any]) -> Evaluation:
         n_programs=int(value["n_programs"]),
         pass_at=dict(sorted(estimates.items())),
         outcomes={str(name): int(count) for name, count in value["outcomes"].items()},
+        wording={str(name): float(share) for name, share in value.get("wording", {}).items()},
     )
 
 

@@ -104,6 +104,12 @@ METRICS = MappingProxyType(
         "duplicates": Metric(
             "duplicates", SHARE_OF_PROGRAMS, "Share of programs that repeat another one of their group."
         ),
+        "in_form": Metric(
+            "in form", SHARE_OF_PROGRAMS, "Share of answers in words that end as their form asks for, right or wrong."
+        ),
+        "step_accuracy": Metric(
+            "steps that hold", SHARE, "Share of the equations stated by answers in words that hold."
+        ),
         "tokens": Metric("mean length", TOKENS, "Mean length of a completion."),
         "truncated": Metric(
             "truncated", SHARE_OF_PROGRAMS, "Share of completions cut at the length limit; hardly any of them can pass."

@@ -7,9 +7,11 @@ systematic, one operator of a family always taken for another, are what a filter
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 from envs.problem import Problem
 from envs.problem_sets import files
@@ -39,13 +41,30 @@ TEACHER = (Shares(0.25, 0.5), Shares(0.6, 0.0))
 STUDENT = (Shares(0.08, 0.12), Shares(0.08, 0.12))
 
 
-def write_sets(folder: Path, seed: int) -> None:
+Tell = Callable[[Problem, str, Random], Problem]
+"""(problem, `right`, `systematic` or `random`, random numbers) -> the problem as a corpus tells it."""
+
+
+def told_as_program(problem: Problem, kind: str, rng: Random) -> Problem:
+    """The problem with a program that is right or has an error of a kind."""
+    [solution] = problem.solutions
+    if kind == "random":
+        solution = with_random_error(solution, rng)
+    elif kind == "systematic":
+        solution = with_systematic_error(solution)
+    return replace(problem, solutions=(solution,), steps=(), rationale="")
+
+
+PROGRAMS: Mapping[str, Tell] = MappingProxyType({"teacher": told_as_program, "student": told_as_program})
+
+
+def write_sets(folder: Path, seed: int, tell: Mapping[str, Tell] = PROGRAMS, largest: int = 12) -> None:
     """Write teacher.jsonl, student.jsonl, train.jsonl, dev.jsonl and test.jsonl; the last three do not depend on the seed.
 
     Solutions of train, dev and test are right and only for the start check; no problem of a corpus is among them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sets = {name: load(split, max_steps=MAX_STEPS).problems for name, split in SPLITS.items()}
+    sets = {name: load(split, max_steps=MAX_STEPS, largest=largest).problems for name, split in SPLITS.items()}
     asked = {problem.statement for problems in sets.values() for problem in problems}
     for name, problems in sets.items():
         files.write([replace(problem, steps=(), rationale="") for problem in problems], folder / f"{name}.jsonl")
@@ -53,25 +72,24 @@ def write_sets(folder: Path, seed: int) -> None:
         "teacher": (TEACHER_SIZE, TEACHER, 2 * seed + 1),
         "student": (STUDENT_SIZE, STUDENT, 2 * seed + 2),
     }.items():
-        drawn = load("train", n=n, seed=of, max_steps=MAX_STEPS).problems
+        drawn = load("train", n=n, seed=of, max_steps=MAX_STEPS, largest=largest).problems
         rng = Random(f"{name} {seed}")
-        corpus = [_told(problem, shares, rng) for problem in drawn if problem.statement not in asked]
+        asked_nowhere = [problem for problem in drawn if problem.statement not in asked]
+        corpus = [tell[name](problem, _kind(problem, shares, rng), rng) for problem in asked_nowhere]
         files.write(corpus, folder / f"{name}.jsonl")
 
 
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-def _told(problem: Problem, shares: tuple[Shares, Shares], rng: Random) -> Problem:
-    """The problem with the solution that a corpus tells, right or wrong."""
+def _kind(problem: Problem, shares: tuple[Shares, Shares], rng: Random) -> str:
+    """Whether a corpus tells a right solution, one with the family's systematic error, or one with a random error."""
     family = problem.tags[0].removeprefix("family:")
     share = shares[KINDS.index(family) % 2]
-    drawn, solution = rng.random(), problem.solutions[0]
+    drawn = rng.random()
     if drawn >= share.right + share.systematic:
-        solution = with_random_error(solution, rng)
-    elif drawn >= share.right:
-        solution = with_systematic_error(solution)
-    return replace(problem, solutions=(solution,), steps=(), rationale="")
+        return "random"
+    return "systematic" if drawn >= share.right else "right"
 
 
 def with_systematic_error(solution: str) -> str:

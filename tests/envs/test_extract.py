@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.extract import extract_answer, extract_program, is_valid, parse_number
+from envs.extract import extract_answer, extract_program, extract_rationale, is_valid, parse_number
 from envs.problem import HiddenTests, Interface, Problem, TestCase
 
 TESTS = HiddenTests((TestCase([1], 2),))
@@ -124,3 +124,19 @@ def test_answers_of_worked_solutions(completion: str, answer: float | None) -> N
 def test_any_text_gives_a_finite_number_or_none(text: str) -> None:
     for number in (extract_answer(text), parse_number(text)):
         assert number is None or abs(number) < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("completion", "rationale"),
+    [
+        ("There are 3 * 4 = 12. So the answer is 12.", "There are 3 * 4 = 12."),
+        ("3 * 4 = 12\nTherefore, the answer is 12.", "3 * 4 = 12"),
+        (" 1.5 * 8 = 12 --> 12", "1.5 * 8 = 12"),
+        ("3 * 4 = 12\n#### 12", "3 * 4 = 12"),
+        ("The answer is 12.", ""),
+        ("It is 12.", "It is 12."),
+        ("<think>hm</think>3 * 4 = 12 --> 12", "3 * 4 = 12"),
+    ],
+)
+def test_a_rationale_ends_before_the_answer(completion: str, rationale: str) -> None:
+    assert extract_rationale(completion) == rationale

@@ -61,7 +61,7 @@ def test_help_shows_the_values_that_a_command_begins_with(
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
         (
             ("quickstart", "--ranks", "1", "--recipe", "magic"),
-            "recipe: expected one of coderl, ekt, expert_iteration, grpo, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
+            "recipe: expected one of coderl, ekt, expert_iteration, finetune_cot, grpo, hinted_cot, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
         ),
         (
             ("quickstart", "--ranks", "1", "--model.name", "scratch:huge"),

@@ -31,7 +31,8 @@ Said = pytest.CaptureFixture[str]
 SMALL = (
     "--model.name scratch:nano --data.name files --graders.workers 1 --warm_start.rounds 2 --warm_start.evaluate_every 2 "
     "--warm_start.problems_per_round 3 --reinforce.rounds 2 --reinforce.problems_per_round 3 --reinforce.evaluate_every 2 "
-    "--sampling.n 3 --sampling.max_new_tokens 6 --evaluation.n 2 --evaluation.ks [1,2] --teacher.model not-opened"
+    "--sampling.n 3 --sampling.max_new_tokens 6 --evaluation.n 2 --evaluation.ks [1,2] --teacher.model not-opened "
+    "--reasoning.form program"
 ).split()
 
 
