@@ -15,7 +15,7 @@ from critics.sampling import Request, Writer
 from envs.extract import extract_program
 from envs.feedback import GradeAll, by_examples
 from envs.problem import Problem
-from envs.prompts import completion_for, repair
+from envs.prompts import completion_for, plain, repair
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from envs.verdict import Verdict
 from rl.decode import Completion, StopStrings, sample
@@ -261,6 +261,13 @@ def with_question(rollout: Rollout) -> Rollout:
     return replace(rollout, prompt_ids=first, segments=(Segment(rest, rollout.author), *rollout.segments))
 
 
+def retold(policy: Policy, rollout: Rollout, problem: Problem, program: str) -> Rollout:
+    """A rollout as if its author had been asked this problem and had written this program."""
+    ids = _taught_ids(policy, problem, program, rollout.stop)
+    segments = (Segment(ids, rollout.author),)
+    return replace(rollout, prompt_ids=policy.encode(plain(problem).text), segments=segments, program=program)
+
+
 def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:
     """Seed of one rollout: a 63-bit hash of who it is, so that it does not depend on what else is sampled."""
     name = f"{seed}/{round_number}/{problem_id}/{index}".encode()
@@ -348,15 +355,19 @@ def _taught(
 ) -> Rollout:
     """The program of an answer, continuing the starter code as a reference does; what was cut off has no end."""
     program = extract_program(answer.text, problem)
-    ids = policy.encode(completion_for(problem, program).rstrip() + "\n")
-    end = () if answer.stop is StopReason.LENGTH else (policy.end_id,)
     return Rollout(
         prompt=asked,
         prompt_ids=prompt_ids,
-        segments=(Segment((*ids, *end), "teacher"),),
+        segments=(Segment(_taught_ids(policy, problem, program, answer.stop), "teacher"),),
         text=answer.text,
         program=program,
         stop=answer.stop,
         temperature=temperature,
         seed=seed,
     )
+
+
+def _taught_ids(policy: Policy, problem: Problem, program: str, stop: StopReason) -> tuple[int, ...]:
+    """The completion that is this program, with the end of text unless it was cut off."""
+    ids = policy.encode(completion_for(problem, program).rstrip() + "\n")
+    return ids if stop is StopReason.LENGTH else (*ids, policy.end_id)
