@@ -107,7 +107,8 @@ def keys_of(groups: Iterable[Group]) -> list[Key]:
 
 def among(keys: Collection[Key]) -> Callable[[Group], Group]:
     """Keeps the rollouts of a group whose programs are named."""
-    return lambda group: only(group, lambda program, problem: (problem.id, program) in keys)
+    wanted = set(keys)
+    return lambda group: only(group, lambda program, problem: (problem.id, program) in wanted)
 
 
 def drawn(keys: Collection[Key], count: int, seed: int) -> set[Key]:

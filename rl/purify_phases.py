@@ -43,7 +43,7 @@ from rl.engine import gather, is_main, share
 from rl.experience import EVALUATION, read_rows
 from rl.experiment import SEEDS_APART, Experiment
 from rl.models import Policy
-from rl.teacher_phases import TAUGHT, OpenTeacher, accepted, askable_lessons, preferred, written
+from rl.teacher_phases import TAUGHT, OpenTeacher, accepted, askable_lessons, preferred, programs_for
 from rl.write import Write, from_experience, retold
 
 LABELLED = "labelled_programs"
@@ -60,7 +60,7 @@ Groups = dict[str, Group]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Programs:
     """What a teacher wrote, each program of a problem once."""
 
     fitted: Groups
@@ -73,7 +73,7 @@ class Written:
     """The others, without verdicts."""
 
 
-def let_write_corpus(experiment: Experiment, teacher: OpenTeacher) -> Written:
+def let_write_corpus(experiment: Experiment, teacher: OpenTeacher) -> Programs:
     """The teacher's programs for the lessons; those for `purify.problems` of them are run, the others are not."""
     config = experiment.config
     lessons = askable_lessons(experiment, teacher)
@@ -81,12 +81,12 @@ def let_write_corpus(experiment: Experiment, teacher: OpenTeacher) -> Written:
     names = {problem.id for part in parts for problem in part}
     labelled: Groups = {}
     if config.purify.keep != "all":
-        labelled = written(experiment, teacher, LABELLED, [p for p in lessons if p.id in names])
-    corpus = written(experiment, teacher, TAUGHT, [p for p in lessons if p.id not in names], run=False)
+        labelled = programs_for(experiment, teacher, [p for p in lessons if p.id in names], LABELLED)
+    corpus = programs_for(experiment, teacher, [p for p in lessons if p.id not in names], TAUGHT, run=False)
     fitted, validation, test = (
         _each_once({problem.id: labelled[problem.id] for problem in part if problem.id in labelled}) for part in parts
     )
-    return Written(fitted, validation, test, _each_once(corpus))
+    return Programs(fitted, validation, test, _each_once(corpus))
 
 
 def deal(
@@ -104,7 +104,7 @@ def deal(
     return dealt[n_validation + n_test :], dealt[:n_validation], dealt[n_validation : n_validation + n_test]
 
 
-def purified(experiment: Experiment, programs: Written) -> Groups:
+def purified(experiment: Experiment, programs: Programs) -> Groups:
     """The programs to imitate, as `purify.keep` says; reports how many, how diverse and how pure they are."""
     config = experiment.config
     pool = keys_of(programs.corpus.values())
@@ -176,7 +176,7 @@ def _fitted(experiment: Experiment, groups: Groups) -> OutcomeCritic:
     return critic_of(fit(experiment, [group.problem for group in groups.values()], write, weighting))
 
 
-def _calibrated(experiment: Experiment, critic: OutcomeCritic, programs: Written) -> tuple[Threshold, Quality]:
+def _calibrated(experiment: Experiment, critic: OutcomeCritic, programs: Programs) -> tuple[Threshold, Quality]:
     """The cut-off by the validation programs, saved with the critic, and how good it is on the test programs."""
     config = experiment.config
     validation, test = (_judged(experiment, critic, groups) for groups in (programs.validation, programs.test))

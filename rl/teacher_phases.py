@@ -128,12 +128,12 @@ def askable_lessons(experiment: Experiment, teacher: OpenTeacher) -> tuple[Probl
 
 
 def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
-    """The teacher's programs for the lessons; see `written`."""
-    return written(experiment, teacher, TAUGHT, askable_lessons(experiment, teacher))
+    """The teacher's programs for the lessons, all of them run; see `programs_for`."""
+    return programs_for(experiment, teacher, askable_lessons(experiment, teacher), TAUGHT)
 
 
-def written(
-    experiment: Experiment, teacher: OpenTeacher, phase: str, problems: Sequence[Problem], *, run: bool = True
+def programs_for(
+    experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Problem], phase: str, *, run: bool = True
 ) -> dict[str, Group]:
     """The teacher's programs for some problems, stored as a phase and `run`; returns those that fit the learner.
 

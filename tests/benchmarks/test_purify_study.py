@@ -20,7 +20,7 @@ def test_the_arms_differ_only_in_what_they_keep() -> None:
         for config in arms.values()
     ]
     assert shared == shared[:1] * len(shared)
-    assert {config.purify.problems * config.teacher.n for config in arms.values()} == {300}
+    assert {config.purify.problems * config.teacher.n for config in arms.values()} == {480}
     assert {config.ekt.programs_per_problem for config in arms.values()} == {1}
 
 

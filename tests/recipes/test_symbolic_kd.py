@@ -173,11 +173,11 @@ def test_killed_between_and_within_its_phases_it_ends_with_the_same_bytes(
 def test_labels_that_tell_nothing_apart_end_in_one_line(tmp_path: Path) -> None:
     problems = load_problems("word_problems", "train").problems[:N_PROBLEMS]
     store_answers(tmp_path / "answers.jsonl", [(problem.id, problem.solutions[0]) for problem in problems])
-    words = [*FEW, "--teacher.file", str(tmp_path / "answers.jsonl")]
+    words = [*FEW, "--teacher.file", str(tmp_path / "answers.jsonl"), "--json"]
     done = small_run("symbolic_kd", tmp_path / "run", *WORDS, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith(
-        "rl-train: purify: all labelled programs for 16 problems ended alike"
+        "rl-train: purify: all labelled programs for 15 problems ended alike"
     )
     done = small_run("symbolic_kd", tmp_path / "few", *WORDS, *words, "--ekt.problems", "40", "--purify.problems", "3")
     assert done.returncode == 2
