@@ -67,6 +67,11 @@ class Weighting:
     reference: float
     """Factor of a reference solution. They all pass: at full weight a critic learns who wrote a program instead."""
 
+    @property
+    def n_occurring(self) -> int:
+        """Classes that occurred: with fewer than two there is nothing to tell apart."""
+        return sum(weight > 0 for weight in self.class_weights_K)
+
     def rows(self, groups: Sequence[Group]) -> torch.Tensor:
         """weights_B of all rollouts in order; 0 where the outcome is unknown."""
         labels_B = labels_of(groups, self.classes)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
+from rl.config_purify import PurifySection
 from rl.config_reasoning import ReasoningSection
 from rl.config_repair import RepairSection, RlefSection
 from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
@@ -149,7 +150,7 @@ class ReinforceSection(Section):
 
 
 class CriticSection(Section):
-    """The outcome critic (recipe coderl)."""
+    """The outcome critic (recipes coderl, symbolic_kd)."""
 
     model: str = "policy"
     """`policy` copies the policy; `scratch:nano|tiny|small` builds one; otherwise the folder of a model or a critic."""
@@ -269,6 +270,7 @@ class RunConfig(Section):
     ekt: EktSection = EktSection()
     distil: DistilSection = DistilSection()
     reasoning: ReasoningSection = ReasoningSection()
+    purify: PurifySection = PurifySection()
     repair: RepairSection = RepairSection()
     rlef: RlefSection = RlefSection()
     learner: LearnerSection = LearnerSection()

@@ -64,6 +64,10 @@ UNUSED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "it imitates all programs, whatever they are worth",
             ),
         },
+        "symbolic_kd": {
+            **_NO_DISTRIBUTIONS,
+            "critic.classes": "its critic tells passed from failed",
+        },
         "rlef": {"reinforce.value_learning_rate": _NO_VALUES, "reinforce.trace": _NO_VALUES},
         "ppo": {
             "reinforce.advantage": _BY_VALUES,
@@ -79,7 +83,9 @@ Keys of a phase that a recipe does not have are not listed: one file may serve s
 RECIPES_OF_GROUPS = frozenset({"grpo", "rlef"})
 """Recipes whose advantages compare the programs of one problem."""
 
-RECIPES_OF_TEACHERS = frozenset({"ekt", "finetune_cot", "hinted_cot", "kd", "on_policy_distillation", "seqkd"})
+RECIPES_OF_TEACHERS = frozenset(
+    {"ekt", "finetune_cot", "hinted_cot", "kd", "on_policy_distillation", "seqkd", "symbolic_kd"}
+)
 """Recipes that learn from a teacher."""
 RECIPES_OF_RATIONALES = frozenset({"finetune_cot", "hinted_cot"})
 """Recipes that learn worked solutions, of which a config must say in which form."""
@@ -214,6 +220,8 @@ def _refuse_within_teacher(config: RunConfig) -> None:
             f"recipe: {config.recipe} learns the distributions of a teacher, whose model must run here; remove "
             f"teacher.file or teacher.server, or choose ekt or seqkd"
         )
+    if config.recipe == "symbolic_kd":
+        _refuse_within_purify(config)
     if config.recipe == "kd" and config.ekt.question_loss and config.distil.prompted:
         raise UserError(
             "distil.prompted: a teacher that is prompted otherwise says nothing about the question's tokens; set "
@@ -223,4 +231,18 @@ def _refuse_within_teacher(config: RunConfig) -> None:
         raise UserError(
             f'teacher.api: messages are for api = "chat" with ask = "chat", texts for "completions" with another; got '
             f"api = {teacher.api!r} with ask = {teacher.ask!r}"
+        )
+
+
+def _refuse_within_purify(config: RunConfig) -> None:
+    settings = config.purify
+    if settings.problems >= config.ekt.problems:
+        raise UserError(
+            f"purify.problems: expected fewer than ekt.problems = {config.ekt.problems}, or nothing is left to "
+            f"imitate; got {settings.problems}"
+        )
+    if settings.validation + settings.test >= 1:
+        raise UserError(
+            f"purify.validation: expected less than 1 together with purify.test, or nothing is left to fit the critic "
+            f"to; got {settings.validation} + {settings.test}"
         )

@@ -54,7 +54,7 @@ class TeacherSection(Section):
 
 
 class EktSection(Section):
-    """Imitation of a teacher's solutions (recipes ekt, finetune_cot, hinted_cot, kd, seqkd)."""
+    """Imitation of a teacher's solutions (recipes ekt, finetune_cot, hinted_cot, kd, seqkd, symbolic_kd)."""
 
     problems: int = Field(default=1000, ge=1)
     """Train problems that the teacher attempts."""

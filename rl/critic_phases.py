@@ -29,10 +29,10 @@ from rl.experiment import SEEDS_APART, Experiment
 from rl.learner import Learner
 from rl.loop import After, train
 from rl.losses import Term, outcome_ce
-from rl.phases import attempt, stored_rounds
+from rl.phases import attempt, written_rounds
 from rl.run import CALIBRATION, CRITIC_TOKENS
 from rl.score import outcomes
-from rl.write import by_reference
+from rl.write import Write, by_reference, from_experience
 
 COLLECTED, REFERENCES = "critic_programs", "critic_references"
 """Phases whose programs a critic learns from."""
@@ -73,24 +73,40 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         groups |= groups_by_problem(experiment.store.folder, references, (REFERENCES,))
     classes = OutcomeClasses(settings.classes)
     weighting = weigh(list(groups.values()), classes, balance=settings.balance, reference=settings.reference_weight)
-    if sum(weight > 0 for weight in weighting.class_weights_K) < 2:
+    if weighting.n_occurring < 2:
         raise UserError(
             "critic: all of the policy's programs end alike, so there is nothing to tell apart; change "
             "warm_start.stop_above, or take more critic.problems"
         )
+    in_order = dict.fromkeys(problem.id for problem in (*experiment.train, *experiment.labelled))
+    learned_from = {name: groups[name] for name in in_order if name in groups}
+    learner = fit(experiment, [group.problem for group in learned_from.values()], from_experience(groups), weighting)
+    # Distinct programs only: else the judge by the same problem knows the verdict of the very program.
+    known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,)).values()
+    distinct = [a_few(group, len(group.rollouts), config.seed) for group in known]
+    calibration = calibrate(judged(critic_of(learner), distinct))
+    weight = _weight(calibration, settings.trust)
+    _report(experiment, critic_of(learner), calibration, weight, distinct)
+    return FittedCritic(learner, classes, weighting, calibration, weight)
+
+
+def fit(experiment: Experiment, problems: Sequence[Problem], write: Write, weighting: Weighting) -> Learner:
+    """A critic of the programs that `write` gives for some problems, in epochs, with their verdicts.
+
+    It is built as `config.critic` says and learns for `critic.rounds` rounds.
+    """
+    config, settings = experiment.config, experiment.config.critic
     learner = critic_learner(
-        _build(experiment, classes),
+        _build(experiment, weighting.classes),
         learning_rate=settings.learning_rate,
         warmup_steps=config.learner.warmup_steps,
         decay_steps=settings.rounds,
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
     )
-    in_order = dict.fromkeys(problem.id for problem in (*experiment.train, *experiment.labelled))
-    learned_from = {name: groups[name] for name in in_order if name in groups}
     train(
         learner,
-        stored_rounds(experiment, learned_from, settings.problems_per_round, settings.rounds),
+        written_rounds(experiment, problems, write, settings.problems_per_round, settings.rounds),
         score=outcomes(weighting),
         credit=by_reward(REWARDS["binary"], graded),
         objective=fit_objective(),
@@ -100,13 +116,7 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         log=experiment.log,
         checkpoints=experiment.phase("critic", critic=learner),
     )
-    # Distinct programs only: else the judge by the same problem knows the verdict of the very program.
-    known = groups_by_problem(experiment.store.folder, held_out, (COLLECTED,)).values()
-    distinct = [a_few(group, len(group.rollouts), config.seed) for group in known]
-    calibration = calibrate(judged(_critic(learner), distinct))
-    weight = _weight(calibration, settings.trust)
-    _report(experiment, _critic(learner), calibration, weight, distinct)
-    return FittedCritic(learner, classes, weighting, calibration, weight)
+    return learner
 
 
 def fit_objective() -> tuple[Term, ...]:
@@ -134,7 +144,7 @@ def save(experiment: Experiment, critic: FittedCritic) -> None:
     """Write the critic as a folder that `critics.model.load_critic` reads, under checkpoints/critic."""
     if is_main():
         with whole_folder(experiment.config.folder / "checkpoints" / "critic") as folder:
-            save_critic(_critic(critic.learner), experiment.policy.tokenizer, Path(folder))
+            save_critic(critic_of(critic.learner), experiment.policy.tokenizer, Path(folder))
 
 
 def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
@@ -155,7 +165,8 @@ def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
     return build_critic(backbone, experiment.policy.tokenizer, shape, experiment.config.seed)
 
 
-def _critic(learner: Learner) -> OutcomeCritic:
+def critic_of(learner: Learner) -> OutcomeCritic:
+    """The critic that a learner holds."""
     module = learner.bare_module()
     assert isinstance(module, LearningCritic)
     return module.critic

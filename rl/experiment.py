@@ -85,12 +85,12 @@ class Experiment:
             when_unfinished=lambda rounds_done: self.log.cut(name, rounds_done),
         )
 
-    def rounds(self, phase: str, draw: Draw, write: Write, *, rounds: int, ahead: int = 0) -> Rounds:
-        """Rounds whose programs run by their hidden tests and are kept in the store."""
+    def rounds(self, phase: str, draw: Draw, write: Write, *, rounds: int, ahead: int = 0, run: bool = True) -> Rounds:
+        """Rounds whose programs `run` by their hidden tests and are kept in the store."""
         return Rounds(
             draw,
             write,
-            self.grader.submit,
+            self.grader.submit if run else None,
             rounds=rounds,
             ahead=ahead,
             record=PhaseRecord(self.store, phase),

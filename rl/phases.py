@@ -160,11 +160,22 @@ def _log_probs_needed(experiment: Experiment, learner: Learner, objective: tuple
     return judges
 
 
-def attempt(experiment: Experiment, phase: str, problems: Sequence[Problem], write: Write, per_round: int = 64) -> None:
-    """Write and grade programs for each problem once, into the store; rounds that are stored already are only read."""
+def attempt(
+    experiment: Experiment,
+    phase: str,
+    problems: Sequence[Problem],
+    write: Write,
+    per_round: int = 64,
+    *,
+    run: bool = True,
+) -> None:
+    """Write programs for each problem once, into the store, and `run` them by its hidden tests.
+
+    Rounds that are stored already are only read.
+    """
     log = experiment.log
     parts = [problems[start : start + per_round] for start in range(0, len(problems), per_round)]
-    gather = experiment.rounds(phase, parts.__getitem__, write, rounds=len(parts))
+    gather = experiment.rounds(phase, parts.__getitem__, write, rounds=len(parts), run=run)
     checkpoints = experiment.phase(phase)
     for number in checkpoints.remaining(len(parts)):
         log.round(number, describe(gather(number)))
@@ -213,10 +224,11 @@ def imitate_groups(
     config = experiment.config
     learner = experiment.learner(settings.learning_rate)
     best = best or best_of(experiment)
+    problems = [group.problem for group in groups.values()]
     rounds = settings.steps or math.ceil(len(groups) * settings.epochs / settings.problems_per_round)
     train(
         learner,
-        stored_rounds(experiment, groups, settings.problems_per_round, rounds, show),
+        written_rounds(experiment, problems, show(groups), settings.problems_per_round, rounds),
         score=score,
         credit=imitate,
         objective=objective or imitation_objective(),
@@ -252,18 +264,13 @@ def best_of(experiment: Experiment) -> Best:
     return Best(lambda: experiment.save("best"))
 
 
-def stored_rounds(
-    experiment: Experiment,
-    groups: Mapping[str, Group],
-    problems_per_round: int,
-    rounds: int,
-    show: Show = from_experience,
+def written_rounds(
+    experiment: Experiment, problems: Sequence[Problem], write: Write, problems_per_round: int, rounds: int
 ) -> Rounds:
-    """Rounds over groups that are there already, in epochs; nothing is run."""
-    problems = [group.problem for group in groups.values()]
+    """Rounds of what `write` gives for some problems, in epochs; nothing is run."""
     return Rounds(
         in_epochs(problems, problems_per_round, experiment.config.seed),
-        show(groups),
+        write,
         grade=None,
         rounds=rounds,
         watch=experiment.log.watch,

@@ -264,18 +264,46 @@ def coderl_phases(config: RunConfig, objective: tuple[Term, ...]) -> tuple[Phase
     phase = replace(reinforcement(config, advantage, judges if uses_critic else authors), objective=objective)
     if not uses_critic:
         return (phase,)
-    fit = Phase(
+    of_what = f"{critic.classes} outcomes of the policy's programs for {critic.problems} problems"
+    return (_fit_of_critic(config, config.sampling.n, of_what), phase)
+
+
+def _fit_of_critic(config: RunConfig, n: int, of_what: str) -> Phase:
+    """The phase of `rl.critic_phases.fit`, on `n` programs per problem."""
+    critic = config.critic
+    return Phase(
         name="critic",
         rounds=critic.rounds,
         problems=critic.problems_per_round,
-        n=config.sampling.n,
+        n=n,
         objective=(outcome_ce(),),
         learning_rate=critic.learning_rate,
         evaluate_every=0,
-        reward=f"{critic.classes} outcomes of the policy's programs for {critic.problems} problems, fitted by a critic",
+        reward=f"{of_what}, fitted by a critic",
         judges=(Judge("outcome_class"), Judge("outcome_weight")),
     )
-    return (fit, phase)
+
+
+def purification_phases(config: RunConfig, objective: tuple[Term, ...]) -> tuple[Phase, ...]:
+    """The phases of recipe symbolic_kd after its warm start, as if something is kept for every problem."""
+    settings, ekt, n = config.purify, config.ekt, config.teacher.n
+    of_what = f"whether the teacher's programs for {settings.problems} problems, {n} each, pass"
+    kept = {
+        "critic": f"a critic keeps those above the score that keeps {settings.recall:.0%} of the right ones among "
+        "validation programs",
+        "random": f"as many are drawn at random as a critic would keep at a recall of {settings.recall:.0%}",
+        "all": "all of them are kept",
+    }
+    phase = imitation_of_teacher(config, objective)
+    n_problems = max(1, ekt.problems - settings.problems)
+    chosen = f"of these the {ekt.choose} {ekt.programs_per_problem} per problem are imitated in {_length(ekt)}"
+    imitation_of_kept = replace(
+        phase,
+        rounds=ekt.steps or math.ceil(n_problems * ekt.epochs / ekt.problems_per_round),
+        reward="none: the programs that are imitated are run to be reported only, if at all",
+        notes=(phase.notes[0], kept[settings.keep], chosen),
+    )
+    return (imitation_of_kept,) if settings.keep == "all" else (_fit_of_critic(config, n, of_what), imitation_of_kept)
 
 
 def reinforcement(config: RunConfig, advantage: str, judges: tuple[Judge, ...] = ()) -> Phase:

@@ -134,21 +134,34 @@ def measure_teacher(experiment: Experiment, name: str, n: int, temperature: floa
         experiment.evaluate(name, _askable(experiment, teacher, experiment.test), write, ks=(1,))
 
 
+def askable_lessons(experiment: Experiment, teacher: OpenTeacher) -> tuple[Problem, ...]:
+    """The lessons whose prompt fits the teacher."""
+    return _askable(experiment, teacher, lessons(experiment, experiment.config.ekt.problems))
+
+
 def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
-    """The teacher's programs for the lessons, all of them run and stored; returns those that fit the learner.
+    """The teacher's programs for the lessons, all of them run; see `programs_for`."""
+    return programs_for(experiment, teacher, askable_lessons(experiment, teacher), TAUGHT)
+
+
+def programs_for(
+    experiment: Experiment, teacher: OpenTeacher, problems: Sequence[Problem], phase: str, *, run: bool = True
+) -> dict[str, Group]:
+    """The teacher's programs for some problems, stored as a phase and `run`; returns those that fit the learner.
 
     Raises UserError where there are none.
     """
-    settings = experiment.config.ekt
-    problems = _askable(experiment, teacher, lessons(experiment, settings.problems))
-    checked = problems if settings.check == "value" else tuple(map(_checked_as_in_paper, problems))
-    attempt(experiment, TAUGHT, checked, teacher.write(experiment, teacher.settings.n, experiment.config.seed))
-    groups = groups_by_problem(experiment.store.folder, problems, (TAUGHT,))
-    solved = sum(any(v is not None and v.passed for v in group.verdicts) for group in groups.values())
-    mode = teacher.settings.ask
-    experiment.log.say(
-        f"teacher, {mode}: {solved} of {len(problems)} train problems solved with {teacher.settings.n} tries"
-    )
+    as_in_paper = experiment.config.ekt.check == "paper"
+    checked = [_checked_as_in_paper(problem) if as_in_paper else problem for problem in problems]
+    write = teacher.write(experiment, teacher.settings.n, experiment.config.seed)
+    attempt(experiment, phase, checked, write, run=run)
+    groups = groups_by_problem(experiment.store.folder, problems, (phase,))
+    if run:
+        solved = sum(any(v is not None and v.passed for v in group.verdicts) for group in groups.values())
+        experiment.log.say(
+            f"teacher, {teacher.settings.ask}: {solved} of {len(problems)} train problems solved with "
+            f"{teacher.settings.n} tries"
+        )
     fitting = readable(experiment, groups, "programs of the teacher")
     if not fitting:
         raise UserError(
@@ -157,20 +170,11 @@ def let_write(experiment: Experiment, teacher: OpenTeacher) -> dict[str, Group]:
     return fitting
 
 
-def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, Group]:
-    """What is chosen of the programs that passed; raises UserError where nothing is left to imitate."""
-    settings = experiment.config.ekt
-    filters: list[Callable[[str, Problem], bool]] = []
-    filters += [without_dead_code] if settings.without_dead_code else []
-    filters += [literals_from_text] if settings.literals_from_text else []
-    kept: dict[str, Group] = {}
-    for name, group in groups.items():
-        found = passing(group)
-        for keep in filters:
-            found = only(found, keep)
-        found = chosen(found, CHOICES[settings.choose], settings.programs_per_problem)
-        if found.rollouts:
-            kept[name] = found
+def accepted(
+    experiment: Experiment, groups: Mapping[str, Group], judge: Callable[[Group], Group] = passing
+) -> dict[str, Group]:
+    """The `preferred` programs that `judge` lets through; raises UserError where nothing is left to imitate."""
+    kept = preferred(experiment, groups, judge)
     if not kept:
         raise UserError(
             "ekt: not one program of the teacher was accepted, so there is nothing to imitate; take a better teacher, "
@@ -179,6 +183,23 @@ def accepted(experiment: Experiment, groups: Mapping[str, Group]) -> dict[str, G
     experiment.log.say(
         f"{sum(len(group.rollouts) for group in kept.values())} programs to imitate for {len(kept)} problems"
     )
+    return kept
+
+
+def preferred(experiment: Experiment, groups: Mapping[str, Group], judge: Callable[[Group], Group]) -> dict[str, Group]:
+    """Of the programs that `judge` and the filters of `config.ekt` let through, those that `ekt.choose` prefers."""
+    settings = experiment.config.ekt
+    filters: list[Callable[[str, Problem], bool]] = []
+    filters += [without_dead_code] if settings.without_dead_code else []
+    filters += [literals_from_text] if settings.literals_from_text else []
+    kept: dict[str, Group] = {}
+    for name, group in groups.items():
+        found = judge(group)
+        for keep in filters:
+            found = only(found, keep)
+        found = chosen(found, CHOICES[settings.choose], settings.programs_per_problem)
+        if found.rollouts:
+            kept[name] = found
     return kept
 
 

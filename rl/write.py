@@ -15,7 +15,7 @@ from critics.sampling import Request, Writer
 from envs.feedback import GradeAll, by_examples
 from envs.forms import Form, form_of, program_of, references, retold
 from envs.problem import Problem
-from envs.prompts import completion_for, repair
+from envs.prompts import completion_for, plain, repair
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from envs.verdict import Verdict
 from rl.decode import Completion, StopStrings, sample
@@ -278,6 +278,13 @@ def with_question(rollout: Rollout) -> Rollout:
     return replace(rollout, prompt_ids=first, segments=(Segment(rest, rollout.author), *rollout.segments))
 
 
+def rewritten(policy: Policy, rollout: Rollout, problem: Problem, program: str) -> Rollout:
+    """A rollout as if its author had been asked this problem and had written this program."""
+    ids = _taught_ids(policy, completion_for(problem, program).rstrip() + "\n", rollout.stop)
+    segments = (Segment(ids, rollout.author),)
+    return replace(rollout, prompt_ids=policy.encode(plain(problem).text), segments=segments, program=program)
+
+
 def rollout_seed(seed: int, round_number: int, problem_id: str, index: int) -> int:
     """Seed of one rollout: a 63-bit hash of who it is, so that it does not depend on what else is sampled."""
     name = f"{seed}/{round_number}/{problem_id}/{index}".encode()
@@ -365,15 +372,19 @@ def _taught(
 ) -> Rollout:
     """An answer as a reference of the learner's form would be told; what was cut off has no end."""
     completion, program = retold(answer.text, problem, form)
-    ids = policy.encode(completion)
-    end = () if answer.stop is StopReason.LENGTH else (policy.end_id,)
     return Rollout(
         prompt=asked,
         prompt_ids=prompt_ids,
-        segments=(Segment((*ids, *end), "teacher"),),
+        segments=(Segment(_taught_ids(policy, completion, answer.stop), "teacher"),),
         text=answer.text,
         program=program,
         stop=answer.stop,
         temperature=temperature,
         seed=seed,
     )
+
+
+def _taught_ids(policy: Policy, completion: str, stop: StopReason) -> tuple[int, ...]:
+    """The completion in the learner's ids, with the end of text unless it was cut off."""
+    ids = policy.encode(completion)
+    return ids if stop is StopReason.LENGTH else (*ids, policy.end_id)

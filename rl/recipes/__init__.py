@@ -23,6 +23,7 @@ from rl.recipes import (
     repair,
     rlef,
     seqkd,
+    symbolic_kd,
     warm_start,
 )
 
@@ -51,6 +52,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "repair": Recipe(repair.run, repair.plan),
         "rlef": Recipe(rlef.run, rlef.plan),
         "seqkd": Recipe(seqkd.run, seqkd.plan),
+        "symbolic_kd": Recipe(symbolic_kd.run, symbolic_kd.plan),
         "warm_start": Recipe(warm_start.run, warm_start.plan),
     }
 )

@@ -99,11 +99,11 @@ def folder_of(folder: Path, arm: str, seed: int) -> Path:
     return folder / f"{''.join(c if c.isalnum() else '-' for c in arm)}-{seed}"
 
 
-def pass_rates(run: Path) -> dict[str, float]:
-    """Share of programs that passed, by test problem, at the end of a run."""
+def pass_rates(run: Path, evaluation: str = "final") -> dict[str, float]:
+    """Share of programs that passed, by test problem, in an evaluation of a run."""
     passed: dict[str, list[bool]] = {}
     rows = read_rows(
-        run / "experience", phases=("evaluation_final",), purpose=EVALUATION, columns=("problem_id", "outcome")
+        run / "experience", phases=(f"evaluation_{evaluation}",), purpose=EVALUATION, columns=("problem_id", "outcome")
     )
     for row in rows:
         if row["outcome"] != "sandbox_error":

@@ -40,10 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for seed in seeds:
-        if not (FOLDER / f"sets-{seed}").exists():
-            write_sets(FOLDER / f"sets-{seed}", seed)
-        train_teacher(seed, FOLDER / f"base-{seed}", UNTRAINED)
-        train_teacher(seed, FOLDER / f"teacher-{seed}", [])
+        prepare(seed)
     words = ["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"]
     result = json.loads(rl_train(words))
     found = {"claims": {claim: judged(result, other) for claim, other in CLAIMS.items()}} | result
@@ -54,6 +51,14 @@ def main() -> None:
     print(json.dumps(found["claims"], indent=2))
     if options.out:
         options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def prepare(seed: int) -> None:
+    """Write the problems of a seed, and make its untrained model and its teacher."""
+    if not (FOLDER / f"sets-{seed}").exists():
+        write_sets(FOLDER / f"sets-{seed}", seed)
+    train_teacher(seed, FOLDER / f"base-{seed}", UNTRAINED)
+    train_teacher(seed, FOLDER / f"teacher-{seed}", [])
 
 
 def train_teacher(seed: int, folder: Path, words: list[str]) -> None:
