@@ -19,6 +19,7 @@ from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
 from rl.config_repair import RepairSection, RlefSection
 from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
+from rl.config_socratic import SocraticSection
 from rl.config_teacher import DistilSection, EktSection, TeacherSection
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -264,6 +265,7 @@ class RunConfig(Section):
     distil: DistilSection = DistilSection()
     repair: RepairSection = RepairSection()
     rlef: RlefSection = RlefSection()
+    socratic: SocraticSection = SocraticSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()

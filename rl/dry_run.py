@@ -20,7 +20,7 @@ from envs.cheats import cheats
 from envs.errors import UserError
 from envs.grading import GradeRequest
 from envs.problem import Problem
-from envs.prompts import plain
+from envs.rollout import Prompt
 from envs.verdict import Outcome
 from rl.config import LoadedConfig, RunConfig
 from rl.config_checks import idle_keys, set_keys
@@ -244,7 +244,7 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
         positions=experiment.policy.positions,
         settings=_settings(loaded),
         phases=tuple(_phase_report(phase, lengths, config) for phase in plan.phases),
-        prompts=tuple(_shown(experiment, problem) for problem in experiment.train[:SHOWN_PROMPTS]),
+        prompts=tuple(_shown(experiment, plan.ask(problem)) for problem in experiment.train[:SHOWN_PROMPTS]),
         programs=programs,
         memory=Memory(tuple(stays), tuple(learning), tuple(sampling), where, there, free),
         seconds=tuple(seconds),
@@ -335,6 +335,5 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
     )
 
 
-def _shown(experiment: Experiment, problem: Problem) -> ShownPrompt:
-    text = plain(problem).text
-    return ShownPrompt(problem.id, len(experiment.policy.encode(text)), text)
+def _shown(experiment: Experiment, prompt: Prompt) -> ShownPrompt:
+    return ShownPrompt(prompt.problem_id, len(experiment.policy.encode(prompt.text)), prompt.text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from envs.problem import Problem
+from envs.prompts import plain
 from envs.rewards import REWARDS
+from envs.rollout import Prompt
 from rl.config import ExpertIterationSection, RunConfig
 from rl.config_teacher import EktSection
 from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
@@ -113,6 +116,8 @@ class Plan:
     """In order."""
     evaluations: int
     """Evaluations on the test problems."""
+    ask: Callable[[Problem], Prompt] = plain
+    """What the policy is shown of a problem."""
 
 
 def imitation(config: RunConfig) -> Phase:

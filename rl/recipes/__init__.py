@@ -21,8 +21,10 @@ from rl.recipes import (
     repair,
     rlef,
     seqkd,
+    socratic,
     warm_start,
 )
+from rl.write import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Recipe:
     """Train; returns its evaluations by name, in order."""
     plan: Callable[[RunConfig], Plan]
     """Say what `run` would do."""
+    write: Callable[[Experiment, int, bool], Write] | None = None
+    """(finished run, n, greedy?) -> how what it learned writes, where that is not a policy from the plain prompt."""
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -47,6 +51,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "repair": Recipe(repair.run, repair.plan),
         "rlef": Recipe(rlef.run, rlef.plan),
         "seqkd": Recipe(seqkd.run, seqkd.plan),
+        "socratic": Recipe(socratic.run, socratic.plan, socratic.write),
         "warm_start": Recipe(warm_start.run, warm_start.plan),
     }
 )
