@@ -120,7 +120,7 @@ def asks_for_answer(asked: str, problem: Problem) -> bool:
 
 def split_questions(text: str) -> list[str]:
     """Questions that were asked all at once."""
-    return [part for part in text.split(BETWEEN) if part.strip()]
+    return [part for part in re.split(rf"{BETWEEN}(?!\n)", text) if part.strip()]
 
 
 def read_steps(text: str, problem: Problem) -> tuple[Step, ...]:

@@ -323,7 +323,7 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
         counts={
             "rounds at most": phase.rounds,
             "problems per round": phase.problems,
-            "programs per problem": phase.n if phase.n is not None else lengths.solutions,
+            "programs per problem": phase.n if phase.n is not None else lengths.solutions * phase.parts,
             "programs per round": rows,
             "optimizer steps per round": phase.steps_per_round,
             "optimizer steps at most": phase.rounds * phase.steps_per_round,

@@ -87,6 +87,8 @@ class Phase:
     """What a verdict is worth."""
     judges: tuple[Judge, ...] = ()
     """Who adds columns."""
+    parts: int = 1
+    """Texts at most that a reference is learned in, each behind those before it."""
     shown: int = 0
     """Tokens by which a prompt may be longer than the plain one, such as a failed program and what was found."""
     notes: tuple[str, ...] = field(default=())

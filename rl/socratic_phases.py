@@ -227,20 +227,21 @@ def step_figures(checks: Sequence[StepCheck]) -> dict[str, float]:
 def imitation_of_chains(config: RunConfig, name: str) -> Phase:
     """The phase of `learn` for a model, as if every labelled problem were decomposed."""
     settings = config.socratic
-    turn_by_turn = settings.variant in PAIRS and not (settings.variant == "all_at_once" and name == DECOMPOSER)
-    whose = "the problem's own questions" if name == SOLVER and settings.variant in PAIRS else "what it is for"
+    turn_by_turn = ROWS[settings.variant][name] in (one_by_one, answers)
+    asked = "the problem's own questions" if name == SOLVER else "the decomposer's questions, which the solver answers"
     return Phase(
         name=name,
         rounds=settings.steps or math.ceil(settings.problems * settings.epochs / settings.problems_per_round),
         problems=settings.problems_per_round,
-        n=settings.max_steps + 1 if turn_by_turn else 1,
+        n=None,
+        parts=settings.max_steps + 1 if turn_by_turn else 1,
         objective=imitation_objective(),
         learning_rate=settings.learning_rate,
         evaluate_every=settings.evaluate_every,
         reward="1 where the decomposition gives the right answer, and only those are imitated",
         notes=(
             f"variant {settings.variant}, begins as {settings.model}; nothing is sampled to learn from",
-            f"looks at the dev pass rate with {whose}" if settings.variant in PAIRS else "looks at its own chains",
+            *((f"the dev pass rate is that of {asked}",) if settings.variant in PAIRS else ()),
         ),
     )
 

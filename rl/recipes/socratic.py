@@ -43,8 +43,8 @@ from rl.write import Write
 
 def run(experiment: Experiment) -> dict[str, Evaluation]:
     """Learn the model or the pair, then measure it; a pair also with an oracle's questions, and without calculator."""
-    warm_start(experiment)
     problems = accepted_chains(experiment)
+    warm_start(experiment)
     begun = begin(experiment, problems)
     solver = learn(experiment, SOLVER, begun, problems, partial(dev_pass_rate, experiment, begun))
     if experiment.config.socratic.variant in PAIRS:
