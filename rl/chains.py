@@ -20,6 +20,18 @@ from rl.models import Policy
 from rl.write import Write, continuing, rollout_seed, ungraded
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One turn."""
+
+    text: str
+    """What is added to the chain."""
+    segments: tuple[Segment, ...]
+    """The same as ids."""
+    whole: bool
+    """Whether it ended by itself."""
+
+
 @dataclass(slots=True)
 class Chain:
     """A chain while it is written."""
@@ -45,18 +57,6 @@ class Chain:
         self.segments += said.segments
         if not said.whole:
             self.stop = StopReason.LENGTH
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One turn."""
-
-    text: str
-    """What is added to the chain."""
-    segments: tuple[Segment, ...]
-    """The same as ids."""
-    whole: bool
-    """Whether it ended by itself."""
 
 
 NOTHING = Said("", (), whole=False)

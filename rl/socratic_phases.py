@@ -84,6 +84,11 @@ ROWS: dict[str, dict[str, Rows]] = {
 """By variant and model: what it learns."""
 
 
+def calculates(config: RunConfig) -> bool:
+    """Whether a calculator works out what the models mark."""
+    return config.socratic.calculator and config.socratic.variant != "answer_only"
+
+
 def own_questions(problem: Problem) -> list[str]:
     """The questions that a problem brings, the one for the answer included."""
     return [turn.asked for turn in turns(problem)]
@@ -98,14 +103,12 @@ def accepted_chains(experiment: Experiment) -> tuple[Problem, ...]:
     held_out = {problem.id for problem in (*experiment.dev, *experiment.test)}
     asks = settings.variant in (*PAIRS, "unified")
     problems = [p for p in experiment.labelled if p.id not in held_out and is_decomposed(p, with_questions=asks)]
-    lacking = (
-        "labelled" if not problems else "dev" if settings.variant in PAIRS and not _asked(experiment.dev) else None
-    )
-    if lacking:
+    lacking = {"labelled": not problems, "dev": settings.variant in PAIRS and not _asked(experiment.dev)}
+    for key in (key for key, lacks in lacking.items() if lacks):
         raise UserError(
-            f"data.{lacking}: {data.name}/{getattr(data, lacking)} has no decomposed problem for variant "
-            f"{settings.variant} beyond those that measure; expected a set that brings "
-            f"{'sub-questions' if asks else 'steps'}, such as word_problems, gsm8k_socratic or basics"
+            f"data.{key}: variant {settings.variant} needs problems of {data.name}/{getattr(data, key)} that bring "
+            f"{'sub-questions' if asks else 'steps'} and are not held out for something else; got none; sets that do "
+            f"are word_problems, gsm8k_socratic and the splits of basics with solutions"
         )
     problems = problems[: settings.problems]
     attempt(experiment, CHAINS, problems, by_own_chain(experiment.policy, lambda p: chain_of_thought(p)[0][1]))
@@ -170,13 +173,15 @@ def writing(
     n: int,
     temperature: float,
     seed_offset: int,
-    calculator: bool | None = None,
+    calculator: bool = True,
 ) -> Write:
-    """How the models write chains. A pair without a decomposer is asked the problem's own questions: an oracle."""
+    """How the models write chains; without `calculator` they work out for themselves what they mark.
+
+    A pair without a decomposer is asked the problem's own questions: an oracle.
+    """
     config = experiment.config
     settings = config.socratic
-    use_calculator = settings.calculator if calculator is None else calculator
-    insert = Calculator(solver) if use_calculator else None
+    insert = Calculator(solver) if calculator and calculates(config) else None
     room = config.sampling.max_new_tokens
     if settings.variant not in PAIRS:
         grow = alone(speaker(solver, "policy", temperature=temperature, max_new_tokens=room, insert=insert))

@@ -31,6 +31,7 @@ from rl.socratic_phases import (
     SOLVER,
     accepted_chains,
     begin,
+    calculates,
     dev_pass_rate,
     imitation_of_chains,
     learn,
@@ -62,7 +63,7 @@ def _measured(experiment: Experiment) -> dict[str, Evaluation]:
     asked = [problem for problem in experiment.test if is_decomposed(problem)]
     if decomposer is not None and asked:
         results["with an oracle's questions"] = measure(experiment, "oracle_questions", by(), asked)
-    if experiment.config.socratic.calculator and any(p.interface is Interface.ANSWER for p in experiment.test):
+    if calculates(experiment.config) and any(p.interface is Interface.ANSWER for p in experiment.test):
         without = by(decomposer, calculator=False)
         results["without calculator"] = measure(experiment, "without_calculator", without, experiment.test)
     return results
@@ -78,5 +79,5 @@ def plan(config: RunConfig) -> Plan:
     """What `run` does."""
     variant = config.socratic.variant
     phases = (imitation_of_chains(config, name) for name in ROWS[variant])
-    evaluations = 1 + (variant in PAIRS) + config.socratic.calculator
+    evaluations = 1 + (variant in PAIRS) + calculates(config)
     return Plan((*warm_start_phases(config), *phases), evaluations=evaluations, ask=socratic)
