@@ -25,6 +25,8 @@ class StepCheck:
     """Steps that the chain has."""
     expected: int
     """Steps that the problem's own decomposition has."""
+    judged: int
+    """How many of them can be judged: all helpers, and steps in words that come to a number."""
     right: int
     """Of these, how many the chain has at the same place, right by value or by the tests."""
 
@@ -48,11 +50,13 @@ def check_steps(attempts: Sequence[tuple[Problem, str]], grade: GradeAll) -> lis
     )
     checks = []
     for (problem, text), written, programs in zip(attempts, steps, swapped, strict=True):
+        judged = expected = len(problem.steps)
         if problem.interface is Interface.ANSWER:
+            judged = sum(value_of(step) is not None for step in problem.steps)
             right = sum(map(_same_value, written, problem.steps))
         else:
             right = sum(next(verdicts).passed for _ in programs)
-        checks.append(StepCheck(_is_complete(text, problem), len(written), len(problem.steps), right))
+        checks.append(StepCheck(_is_complete(text, problem), len(written), expected, judged, right))
     return checks
 
 

@@ -221,10 +221,10 @@ def measure(experiment: Experiment, name: str, write: Write, problems: Sequence[
 
 
 def step_figures(checks: Sequence[StepCheck]) -> dict[str, float]:
-    """Shares of chains that are complete and of expected steps that are right; mean error of the number of steps."""
+    """Shares of chains that are complete and of judged steps that are right; mean error of the number of steps."""
     return {
         "complete": sum(check.complete for check in checks) / len(checks),
-        "steps right": sum(check.right for check in checks) / sum(check.expected for check in checks),
+        "steps right": sum(check.right for check in checks) / sum(check.judged for check in checks),
         "error of the number of steps": sum(abs(c.written - c.expected) for c in checks) / len(checks),
     }
 

@@ -1,6 +1,7 @@
 """Decompositions: both forms are written and read back, GSM8K's file as it is published."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,13 @@ def test_own_chains_pass_and_each_step_is_judged_for_itself() -> None:
     astray = "".join([lines[0], "There are 1 + 1 = <<1+1=-7>>-7 pens.\n", lines[2]])
     with Grader(2) as grader:
         checks = check_steps([*right, (three, broken), (three, ""), (sums, astray), (sums, "#### 4\n")], grader.grade)
-    assert all(check.complete and check.right == check.written == check.expected for check in checks[:40])
-    assert [(c.complete, c.written, c.expected, c.right) for c in checks[40:]] == [
-        (True, 3, 3, 2), (False, 0, 3, 0), (False, 3, 3, 2), (True, 0, 3, 0),
+    assert all(c.complete and c.right == c.judged == c.written == c.expected for c in checks[:40])
+    assert [(c.complete, c.written, c.expected, c.judged, c.right) for c in checks[40:]] == [
+        (True, 3, 3, 3, 2), (False, 0, 3, 3, 0), (False, 3, 3, 3, 2), (True, 0, 3, 3, 0),
     ]  # fmt: skip
+
+
+def test_a_step_without_a_number_is_not_judged() -> None:
+    steps, _ = parse_worked(WORKED)
+    (check,) = check_steps([(replace(words()[0], steps=steps), WORKED)], lambda requests: [])
+    assert (check.written, check.expected, check.judged, check.right) == (3, 3, 2, 2)
