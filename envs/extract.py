@@ -27,7 +27,7 @@ _STATEMENT_START = re.compile(
     r"continue|global|nonlocal|del|yield|lambda|match|case|print)\b|@|[\w.]+\(|"
     r"[\w.\[\], \t]+(?:[-+*/%&|^]|//|\*\*|<<|>>)?=(?!=)"
 )
-_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
+NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
 _ANSWER_MARK = re.compile(r"####|-->|\banswer is\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?][ \t]|\n")
 _MAX_DIGITS = 300
@@ -62,9 +62,9 @@ def extract_answer(completion: str) -> int | float | None:
     text = _without_chat_marks(completion)
     marks = list(_ANSWER_MARK.finditer(text))
     if marks:
-        number = _NUMBER.search(text, marks[-1].end())
+        number = NUMBER.search(text, marks[-1].end())
         return parse_number(number[0]) if number else None
-    numbers = _NUMBER.findall(text)
+    numbers = NUMBER.findall(text)
     return parse_number(numbers[-1]) if numbers else None
 
 
@@ -86,7 +86,7 @@ def extract_rationale(completion: str) -> str:
 def parse_number(text: str) -> int | float | None:
     """The number that a text consists of, without currency, per cent signs, commas and a final full stop; else None."""
     cleaned = text.strip().strip("$€£% ").rstrip(".").strip()
-    if len(cleaned) > _MAX_DIGITS or not _NUMBER.fullmatch(cleaned):
+    if len(cleaned) > _MAX_DIGITS or not NUMBER.fullmatch(cleaned):
         return None
     cleaned = cleaned.replace(",", "")
     if "." not in cleaned:

@@ -86,8 +86,22 @@ def repair(problem: Problem, program: str, feedback: Feedback, max_examples: int
     return Prompt(problem.id, text, mode="repair")
 
 
+def socratic(problem: Problem, chain: str = "", max_examples: int = 3) -> Prompt:
+    """The task, then a chain of sub-questions and answers that a completion goes on with (see `envs.decompose`)."""
+    last = problem.starter_code if problem.interface is Interface.FUNCTION else ""
+    helpers = f"Helpers first, then:\n{last}" if last else ""
+    return Prompt(problem.id, f"{task_text(problem, max_examples)}{helpers}{chain}", mode="socratic")
+
+
 PROMPTS: Mapping[str, Callable[..., Prompt]] = MappingProxyType(
-    {"plain": plain, "few_shot": few_shot, "chain_of_thought": chain_of_thought, "chat": chat, "repair": repair}
+    {
+        "plain": plain,
+        "few_shot": few_shot,
+        "chain_of_thought": chain_of_thought,
+        "chat": chat,
+        "repair": repair,
+        "socratic": socratic,
+    }
 )
 """Every prompt function by the name that a config gives."""
 

@@ -39,7 +39,7 @@ class Segment:
     ids: tuple[int, ...]
     """Token ids, exactly as sampled."""
     author: str
-    """`policy`, `repair`, `teacher`, `reference`, or `environment`."""
+    """`policy`, `repair`, `decomposer`, `solver`, `teacher`, `reference`, or `environment`."""
     learn: bool = True
     """Whether a loss may fall on these tokens."""
     log_probs: tuple[float, ...] | None = None

@@ -28,6 +28,7 @@ from rl.report import write_report
 from rl.report.comparison import comparison_page
 from rl.run import hold, holds_a_run, is_finished, manifest, refuse_changed
 from rl.teacher_phases import measure_teacher
+from rl.write import Write
 
 RESULT, PAGE = "comparison.json", "comparison.html"
 SAMPLED, GREEDY = "compare_sampled", "compare_greedy"
@@ -116,15 +117,19 @@ def _run(arm: Arm, n: int, console: Console) -> None:
 
 def _measure(experiment: Experiment, n: int, with_teacher: bool) -> None:
     """Let the best policy of a run, and its teacher where asked, write for the test problems."""
-    best = together(lambda: load_policy(str(_selected(experiment.config))))
-    best.model.to(make_accelerator().device)
-    of_best = replace(experiment, policy=best)
+    write = RECIPES[experiment.config.recipe].write or _best_policy
     for name, greedy in ((SAMPLED, False), (GREEDY, True)):
-        write = of_best.evaluation_write(n=n, seed_offset=4, greedy=greedy)
-        of_best.evaluate(name, experiment.test, write, ks=(1,))
+        experiment.evaluate(name, experiment.test, write(experiment, n, greedy), ks=(1,))
     if with_teacher:
         measure_teacher(experiment, OF_TEACHER[SAMPLED], n, experiment.config.evaluation.temperature)
         measure_teacher(experiment, OF_TEACHER[GREEDY], 1, 0.0)
+
+
+def _best_policy(experiment: Experiment, n: int, greedy: bool) -> Write:
+    """The best policy of a run writes from the plain prompt."""
+    best = together(lambda: load_policy(str(_selected(experiment.config))))
+    best.model.to(make_accelerator().device)
+    return replace(experiment, policy=best).evaluation_write(n=n, seed_offset=4, greedy=greedy)
 
 
 def _selected(config: RunConfig) -> Path:

@@ -21,6 +21,7 @@ from rl.config_purify import PurifySection
 from rl.config_reasoning import ReasoningSection
 from rl.config_repair import RepairSection, RlefSection
 from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
+from rl.config_socratic import SocraticSection
 from rl.config_teacher import DistilSection, EktSection, TeacherSection
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -273,6 +274,7 @@ class RunConfig(Section):
     purify: PurifySection = PurifySection()
     repair: RepairSection = RepairSection()
     rlef: RlefSection = RlefSection()
+    socratic: SocraticSection = SocraticSection()
     learner: LearnerSection = LearnerSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()

@@ -103,6 +103,12 @@ IDLE_KEYS: tuple[tuple[tuple[str, ...], Callable[[RunConfig], bool], str], ...] 
     ),
     (("reinforce.correction_cap",), lambda config: not config.reinforce.ahead, "no round is written ahead"),
     (("reinforce.kl_estimator",), lambda config: not config.reinforce.kl_weight, "reinforce.kl_weight is 0"),
+    (("socratic.calculator",), lambda config: config.socratic.variant == "answer_only", "no step is written"),
+    (
+        ("socratic.max_steps",),
+        lambda config: config.socratic.variant not in ("iterative", "all_at_once"),
+        "one model writes whole chains",
+    ),
 )
 """(keys, when they change nothing, why): not refused, so that a weight can be set to 0 on the command line alone."""
 

@@ -16,6 +16,7 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,6 +43,18 @@ class Completion:
     """Log-prob of each id at the sampling temperature; at temperature 0, of the untempered model."""
     stop: StopReason
     """Why it ended."""
+    inserted: frozenset[int] = frozenset()
+    """Places of ids that were put in, not sampled; their log-probs are 0."""
+
+
+class Insert(Protocol):
+    """What is put into completions while they are sampled, such as the results of a calculator."""
+
+    triggers: frozenset[int]
+    """Ids after which something may be put in; no other is looked at."""
+
+    def __call__(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Ids that take the place of the last one of a completion so far, which may be the first of them; or none."""
 
 
 class StopStrings:
@@ -54,7 +67,7 @@ class StopStrings:
         self.pattern = re.compile("|".join(map(re.escape, strings)))
         by_character = _automaton(strings)
         self.matched = len(by_character) - 1
-        self.next_AV = torch.from_numpy(_by_token(by_character, _token_texts(tokenizer, vocabulary)))
+        self.next_AV = torch.from_numpy(_by_token(by_character, token_texts(tokenizer, vocabulary)))
 
     def to(self, device: torch.device) -> StopStrings:
         """The same on another device."""
@@ -86,11 +99,12 @@ def sample(
     stop: StopStrings | None = None,
     written_P: Sequence[Sequence[int]] | None = None,
     greedy_last: bool = False,
+    insert: Insert | None = None,
 ) -> list[list[Completion]]:
     """Continue each prompt once per seed; temperature 0 takes the likeliest token, as does the last with `greedy_last`.
 
     `written_P` are ids of a completion that follow each prompt already: they count towards `max_new_tokens` and may
-    begin a stop string, and Completions hold what is added to them.
+    begin a stop string, and Completions hold what is added to them. What `insert` puts in counts as well.
 
     Returns one list of Completions per prompt, in the order of its seeds. The model is left in the mode it was in.
     Raises UserError for a model whose layers are not all attention, and where a prompt leaves no room for
@@ -110,7 +124,7 @@ def sample(
                 for i in range(len(seeds))
             ]
         )
-        return _sample(model, prompts_P, written_P, seeds_PG, temperature_R, max_new_tokens, end_id, stop)
+        return _sample(model, prompts_P, written_P, seeds_PG, temperature_R, max_new_tokens, end_id, stop, insert)
     finally:
         model.train(was_training)
 
@@ -124,6 +138,7 @@ def _sample(
     max_new_tokens: int,
     end_id: int,
     stop: StopStrings | None,
+    insert: Insert | None,
 ) -> list[list[Completion]]:
     device = model.device
     owner_R = torch.tensor([p for p, seeds in enumerate(seeds_PG) for _ in seeds], device=device)
@@ -140,8 +155,10 @@ def _sample(
     row_B = torch.arange(len(owner_R), device=device)
     state_P = torch.tensor([0 if stop is None else stop.state_after(written) for written in written_P], device=device)
     state_B = state_P[owner_R]
+    insertions = _Insertions(insert, [written_P[p] for p in owner_R.tolist()])
     for t in range(max_new_tokens):
         ids_B, log_probs_B = _draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature_R1[row_B])
+        insertions.put_into(ids_B, log_probs_B, row_B, ids_RT[:, :t])
         ids_RT[row_B, t], log_probs_RT[row_B, t] = ids_B, log_probs_B
         reason_B = (ids_B == end_id).long()
         if stop is not None:
@@ -156,7 +173,8 @@ def _sample(
         if len(row_B) == 0 or t == max_new_tokens - 1:
             break
         rows.step(ids_B)
-    found = iter(zip(ids_RT.tolist(), log_probs_RT.tolist(), length_R.tolist(), reason_R.tolist(), strict=True))
+    columns = (ids_RT.tolist(), log_probs_RT.tolist(), length_R.tolist(), reason_R.tolist(), insertions.places_R)
+    found = iter(zip(*columns, strict=True))
     return [[_completion(*next(found)) for _ in seeds] for seeds in seeds_PG]
 
 
@@ -188,8 +206,34 @@ def _draw(
     return ids_B1.squeeze(1), log_probs_BV.gather(1, ids_B1).squeeze(1)
 
 
-def _completion(ids: list[int], log_probs: list[float], length: int, reason: int) -> Completion:
-    return Completion(tuple(ids[:length]), tuple(log_probs[:length]), REASONS[reason])
+def _completion(ids: list[int], log_probs: list[float], length: int, reason: int, inserted: set[int]) -> Completion:
+    return Completion(tuple(ids[:length]), tuple(log_probs[:length]), REASONS[reason], frozenset(inserted))
+
+
+class _Insertions:
+    """What `insert` puts into each row: ids that wait for their turn, and the places of those that had it."""
+
+    def __init__(self, insert: Insert | None, written_R: Sequence[Sequence[int]]) -> None:
+        self.insert, self.written_R = insert, written_R
+        self.waiting_R: list[list[int]] = [[] for _ in written_R]
+        self.places_R: list[set[int]] = [set() for _ in written_R]
+
+    def put_into(
+        self, ids_B: torch.Tensor, log_probs_B: torch.Tensor, row_B: torch.Tensor, before_RT: torch.Tensor
+    ) -> None:
+        """Put what waits for this step in the place of the ids that were drawn, and look for what comes next."""
+        if self.insert is None:
+            return
+        for b, (row, drawn) in enumerate(zip(row_B.tolist(), ids_B.tolist(), strict=True)):
+            waiting = self.waiting_R[row]
+            if drawn in self.insert.triggers and not waiting:
+                waiting += self.insert([*self.written_R[row], *before_RT[row].tolist(), drawn])
+                if waiting[:1] == [drawn]:  # it stays, as it was sampled
+                    del waiting[0]
+                    continue
+            if waiting:
+                ids_B[b], log_probs_B[b] = waiting.pop(0), 0.0
+                self.places_R[row].add(before_RT.shape[1])
 
 
 def _automaton(strings: Sequence[str]) -> np.ndarray:
@@ -221,7 +265,7 @@ def _by_token(table: np.ndarray, texts_V: Sequence[str]) -> np.ndarray:
     return next_AV
 
 
-def _token_texts(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> list[str]:
+def token_texts(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> list[str]:
     """What each id adds to a text: decoded after another token, since some tokenizers drop a leading space."""
     anchor = tokenizer.encode("a", add_special_tokens=False)[-1]
     pairs = [[anchor], *([anchor, token] for token in range(vocabulary))]

@@ -20,6 +20,7 @@ from envs.cheats import cheats
 from envs.errors import UserError
 from envs.grading import GradeRequest
 from envs.problem import Problem
+from envs.rollout import Prompt
 from envs.verdict import Outcome
 from rl.config import LoadedConfig, RunConfig
 from rl.config_checks import idle_keys, set_keys
@@ -224,6 +225,7 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
             f"folder: {config.folder} holds a run already; name another with --folder, or go on with it by --resume"
         )
     programs, grade_s = _try_programs(experiment)
+    ask = plan.ask or experiment.ask
     stays = weights_memory(experiment, plan)
     where, there, free = memory_here(experiment.policy.model)
     learning: list[Item] = []
@@ -243,7 +245,7 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
         positions=experiment.policy.positions,
         settings=_settings(loaded),
         phases=tuple(_phase_report(phase, lengths, config) for phase in plan.phases),
-        prompts=tuple(_shown(experiment, problem) for problem in experiment.train[:SHOWN_PROMPTS]),
+        prompts=tuple(_shown(experiment, ask(problem)) for problem in experiment.train[:SHOWN_PROMPTS]),
         programs=programs,
         memory=Memory(tuple(stays), tuple(learning), tuple(sampling), where, there, free),
         seconds=tuple(seconds),
@@ -322,7 +324,7 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
         counts={
             "rounds at most": phase.rounds,
             "problems per round": phase.problems,
-            "programs per problem": phase.n if phase.n is not None else lengths.solutions,
+            "programs per problem": phase.n if phase.n is not None else lengths.solutions * phase.parts,
             "programs per round": rows,
             "optimizer steps per round": phase.steps_per_round,
             "optimizer steps at most": phase.rounds * phase.steps_per_round,
@@ -334,6 +336,5 @@ def _phase_report(phase: Phase, lengths: Lengths, config: RunConfig) -> PhaseRep
     )
 
 
-def _shown(experiment: Experiment, problem: Problem) -> ShownPrompt:
-    text = experiment.ask(problem).text
-    return ShownPrompt(problem.id, len(experiment.policy.encode(text)), text)
+def _shown(experiment: Experiment, prompt: Prompt) -> ShownPrompt:
+    return ShownPrompt(prompt.problem_id, len(experiment.policy.encode(prompt.text)), prompt.text)

@@ -109,7 +109,7 @@ def measure_speed(experiment: Experiment, phase: Phase) -> Speed:
 
 def rows_per_round(phase: Phase, lengths: Lengths) -> int:
     """Texts that a round learns from, on all ranks."""
-    return math.ceil(phase.problems * (phase.n if phase.n is not None else lengths.solutions))
+    return math.ceil(phase.problems * (phase.n if phase.n is not None else lengths.solutions * phase.parts))
 
 
 def row_tokens(phase: Phase, lengths: Lengths) -> int:

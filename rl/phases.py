@@ -21,6 +21,7 @@ from rl.collect import Draw, Gather, Rounds, rounds_with_signal
 from rl.config import ExpertIterationSection, RunConfig
 from rl.config_checks import has_ratios
 from rl.config_repair import RepairSection
+from rl.config_socratic import SocraticSection
 from rl.config_teacher import EktSection
 from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
@@ -209,7 +210,7 @@ def imitate_groups(
     experiment: Experiment,
     phase: str,
     groups: Mapping[str, Group],
-    settings: ExpertIterationSection | EktSection | RepairSection,
+    settings: ExpertIterationSection | EktSection | RepairSection | SocraticSection,
     objective: tuple[Term, ...] | None = None,
     score: Score = nobody,
     evaluate: Callable[[], float] | None = None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from envs.problem import Problem
 from envs.rewards import REWARDS
+from envs.rollout import Prompt
 from rl.config import ExpertIterationSection, RunConfig
 from rl.config_teacher import EktSection
 from rl.distill import TEACHER_IDS, TEACHER_LOG_PROBS, TEACHER_TEMPERATURE
@@ -84,6 +86,8 @@ class Phase:
     """What a verdict is worth."""
     judges: tuple[Judge, ...] = ()
     """Who adds columns."""
+    parts: int = 1
+    """Texts at most that a reference is learned in, each behind those before it."""
     shown: int = 0
     """Tokens by which a prompt may be longer than the plain one, such as a failed program and what was found."""
     notes: tuple[str, ...] = field(default=())
@@ -113,6 +117,8 @@ class Plan:
     """In order."""
     evaluations: int
     """Evaluations on the test problems."""
+    ask: Callable[[Problem], Prompt] | None = None
+    """What the policy is shown of a problem; by default the question in the form that the config says."""
 
 
 def imitation(config: RunConfig) -> Phase:

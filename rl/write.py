@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from critics.filters import repair_pairs
 from critics.sampling import Request, Writer
@@ -18,7 +19,7 @@ from envs.problem import Problem
 from envs.prompts import completion_for, plain, repair
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
 from envs.verdict import Verdict
-from rl.decode import Completion, StopStrings, sample
+from rl.decode import Completion, Insert, StopStrings, sample
 from rl.models import Policy
 from rl.teachers import Answer, Question, Teacher
 
@@ -90,9 +91,15 @@ def by_policy(
 
 
 def continuing(
-    policy: Policy, *, temperature: float, stop: StopStrings | None = None, author: str = "policy", rows: int = 256
+    policy: Policy,
+    *,
+    temperature: float,
+    stop: StopStrings | None = None,
+    author: str = "policy",
+    insert: Insert | None = None,
+    rows: int = 256,
 ) -> Writer:
-    """The policy as a writer for critic sampling; about `rows` sequences are decoded together.
+    """The policy as a writer after any prompt; about `rows` sequences are decoded together.
 
     Ids that were written already are part of the completion as they are. They carry no behaviour log-probs: they were
     chosen, not drawn.
@@ -111,6 +118,7 @@ def continuing(
                 end_id=policy.end_id,
                 stop=stop,
                 written_P=[request.written_ids for request in chunk],
+                insert=insert,
             )
             for request, ids, group in zip(chunk, prompt_ids, completions, strict=True):
                 found.append(
@@ -313,7 +321,7 @@ def _sampled(
     return Rollout(
         prompt=prompt,
         prompt_ids=prompt_ids,
-        segments=(*written, Segment(completion.ids, author, log_probs=completion.log_probs)),
+        segments=(*written, *_segments(completion, author)),
         text=text,
         program=program_of(text, problem, form_of(prompt)),
         stop=completion.stop,
@@ -321,6 +329,20 @@ def _sampled(
         policy_version=version,
         seed=seed,
     )
+
+
+def _segments(completion: Completion, author: str) -> tuple[Segment, ...]:
+    """A completion in one piece, or in several where ids were put into it, which nobody learns."""
+    found: list[Segment] = []
+    for inserted, run in groupby(range(len(completion.ids)), key=completion.inserted.__contains__):
+        places = list(run)
+        part = slice(places[0], places[-1] + 1)
+        ids = completion.ids[part]
+        if inserted:
+            found.append(Segment(ids, "environment", learn=False))
+        else:
+            found.append(Segment(ids, author, log_probs=completion.log_probs[part]))
+    return tuple(found)
 
 
 def _chunks(requests: Sequence[Request], rows: int) -> Iterator[list[Request]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +34,7 @@ PROBLEM_SETS: Mapping[str, Callable[..., ProblemSet]] = MappingProxyType(
         "code_contests": code_contests.load,
         "files": files.load,
         "gsm8k": gsm8k.load,
+        "gsm8k_socratic": partial(gsm8k.load, socratic=True),
         "humaneval": humaneval.load,
         "kodcode": kodcode.load,
         "livecodebench": livecodebench.load,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, TestCase
+from envs.problem import ExampleTests, HiddenTests, Interface, Limits, Problem, Step, TestCase
 from envs.problem_sets.problem_set import DataError, ProblemSet, problem_set
 
 SPLITS = ("labelled", "train", "compositions", "dev", "test")
@@ -226,6 +226,7 @@ def _make_problem(rng: random.Random, chain: Sequence[tuple[Family, int]], split
         source="basics",
         licence="MIT",
         tags=tuple(family.name for family, _ in chain),
+        steps=() if split in ("train", "compositions") else _steps(chain, clauses),
     )
 
 
@@ -243,6 +244,18 @@ def _reference(chain: Sequence[tuple[Family, int]]) -> str:
         target = "return" if index == len(chain) - 1 else f"{VARIABLES[family.gives]} ="
         lines.append(f"    {target} {expression}")
     return "\n".join(lines) + "\n"
+
+
+def _steps(chain: Sequence[tuple[Family, int]], clauses: Sequence[str]) -> tuple[Step, ...]:
+    """A helper per operation, asked for by its clause."""
+    return tuple(
+        Step(
+            f"{clause[0].upper()}{clause[1:]}.",
+            f"def step_{number}({VARIABLES[family.takes]}):\n"
+            f"    return {family.code.format(v=VARIABLES[family.takes], k=k)}\n",
+        )
+        for number, ((family, k), clause) in enumerate(zip(chain, clauses, strict=True), start=1)
+    )
 
 
 def _answer(chain: Sequence[tuple[Family, int]], value: Any) -> Any:

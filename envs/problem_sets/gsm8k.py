@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from envs.extract import parse_number
+from envs.decompose import parse_worked
 from envs.problem import HiddenTests, Interface, Limits, Problem, Step, TestCase
 from envs.problem_sets.problem_set import ProblemSet, RowError
 from envs.problem_sets.reading import content_id, load_rows, read_rows, required_path, shorten, text
@@ -16,7 +16,6 @@ ORIGIN = "openai/gsm8k"
 LICENCE = "MIT"
 STARTER = "def solution():\n"
 TOLERANCE = 1e-4
-_MARK = re.compile(r"<<([^<>=]*)=([^<>]*)>>")
 _ARITHMETIC = re.compile(r"[-+*/(). \d]+")
 
 
@@ -34,11 +33,9 @@ def load(
 def problem(row: Mapping[str, Any]) -> Problem:
     """One row with `question` and `answer`; raises RowError that names the key."""
     question, answer = text(row, "question"), text(row, "answer")
-    worked, mark, final = answer.rpartition("####")
-    value = parse_number(final) if mark else None
+    steps, value = parse_worked(answer)
     if value is None:
         raise RowError(f"answer: expected a number after '####'; got {shorten(answer[-40:])}")
-    steps = tuple(_step(line) for line in worked.strip().splitlines() if line.strip())
     program = annotated_program(steps, value)
     return Problem(
         id=f"gsm8k/{content_id(question)}",
@@ -70,13 +67,3 @@ def annotated_program(steps: tuple[Step, ...], answer: int | float) -> str | Non
         return None
     lines = [f"    t{index} = {step.expression.strip()}\n" for index, step in enumerate(marked)]
     return f"{STARTER}{''.join(lines)}    return t{len(marked) - 1}\n"
-
-
-def _step(line: str) -> Step:
-    """A line of the worked solution: `sub-question ** solution` in the socratic form, calculator marks taken out."""
-    question, mark, solution = line.partition(" ** ")
-    if not mark:
-        question, solution = "", line
-    marks = _MARK.findall(solution)
-    expression, value = marks[-1] if marks else ("", "")
-    return Step(question.strip(), _MARK.sub("", solution).strip(), expression.strip(), parse_number(value))

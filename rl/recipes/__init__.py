@@ -23,9 +23,11 @@ from rl.recipes import (
     repair,
     rlef,
     seqkd,
+    socratic,
     symbolic_kd,
     warm_start,
 )
+from rl.write import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Recipe:
     """Train; returns its evaluations by name, in order."""
     plan: Callable[[RunConfig], Plan]
     """Say what `run` would do."""
+    write: Callable[[Experiment, int, bool], Write] | None = None
+    """(finished run, n, greedy?) -> how what it learned writes, where that is not a policy from the plain prompt."""
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -52,6 +56,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "repair": Recipe(repair.run, repair.plan),
         "rlef": Recipe(rlef.run, rlef.plan),
         "seqkd": Recipe(seqkd.run, seqkd.plan),
+        "socratic": Recipe(socratic.run, socratic.plan, socratic.write),
         "symbolic_kd": Recipe(symbolic_kd.run, symbolic_kd.plan),
         "warm_start": Recipe(warm_start.run, warm_start.plan),
     }

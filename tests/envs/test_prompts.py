@@ -12,7 +12,7 @@ from envs import prompts
 from envs.extract import extract_program
 from envs.problem import ExampleTests, HiddenTests, Interface, Problem, Step, TestCase
 from envs.problem_sets import load_problems
-from envs.prompts import PROMPTS, chain_of_thought, chat, completion_for, few_shot, plain, repair
+from envs.prompts import PROMPTS, chain_of_thought, chat, completion_for, few_shot, plain, repair, socratic
 from envs.rollout import Prompt
 from envs.verdict import Failure, Feedback, Outcome
 from tests.envs.problem_sets.rows import FORMATS, SPLIT_OF
@@ -65,6 +65,8 @@ def every_prompt(problem: Problem, exemplars: list[Problem]) -> list[Prompt]:
         chat(problem, template),
         chat(problem, template, exemplars),
         repair(problem, "def f(x):\n    return 1\n", FEEDBACK),
+        socratic(problem),
+        socratic(problem, "What is known? ** Nothing.\n"),
     ]
 
 

@@ -18,7 +18,7 @@ SMALL = (
     "--model.name scratch:nano --data.dev_size 8 --data.test_size 8 --graders.workers 2 --warm_start.rounds 3 "
     "--warm_start.problems_per_round 4 --warm_start.evaluate_every 2 --reinforce.rounds 2 --reinforce.evaluate_every 2 "
     "--reinforce.problems_per_round 4 --sampling.n 3 --sampling.max_new_tokens 12 --evaluation.n 2 --evaluation.ks [1,2] "
-    "--critic.model scratch:nano --critic.problems 8 --critic.rounds 3"
+    "--critic.model scratch:nano --critic.problems 8 --critic.rounds 3 --socratic.problems 8 --socratic.steps 2"
 ).split()
 
 

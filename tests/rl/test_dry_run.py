@@ -12,6 +12,7 @@ import pytest
 
 import rl.critic_phases
 import rl.phases
+from envs.problem_sets import load_problems
 from rl.batch import Batch
 from rl.cli import main
 from rl.config import Section, keys, load_config
@@ -82,7 +83,9 @@ def test_every_recipe_can_be_tried_and_nothing_stays(capsys: Said, problems: Pat
     assert [phase["name"] for phase in report["phases"]] == [phase.name for phase in plan.phases]
     assert all(term["formula"] and term["mean"] for phase in report["phases"] for term in phase["objective"])
     assert report["problems"] == {"labelled": 4, "train": 4, "dev": 4, "test": 4}
-    assert [prompt["text"] for prompt in report["prompts"]][1] == "Add 1 to x.\ndef solve(x):\n"
+    asked = [plan.ask(problem).text for problem in load_problems("files", "train", problems)]
+    assert [prompt["text"] for prompt in report["prompts"]] == asked[:3]
+    assert asked[1].startswith("Add 1 to x.\n")
     assert {program["outcome"] for program in report["programs"] if program["program"] == "reference"} == {"passed"}
     assert sum(program["program"] == "known wrong" for program in report["programs"]) == 16
     assert report["sound"]
