@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from critics.programs import CONSTANTS, numbers_of
+from envs.calculator import calculate
 from envs.extract import extract_answer, extract_rationale, parse_number, parse_program
 from envs.forms import Form, form_of, is_in_form
 from envs.hints import told_tests
@@ -23,13 +23,6 @@ _EQUATION = re.compile(
 """The right side is only looked at: it may begin the next equation, as in `2 * 3 = 6 + 1 = 7`."""
 _NUMBERS = re.compile(_NUMBER)
 _SIGNS = str.maketrans({"×": "*", "x": "*", "÷": "/", "$": None, ",": None})
-_OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-}
 _NO_ANSWERS: tuple[Any, ...] = (None, "", [], (), {})
 
 
@@ -103,29 +96,13 @@ def shares_of(wordings: Sequence[Wording]) -> dict[str, float]:
 
 
 def _holds(left: str, right: str) -> bool | None:
-    """None where the left side is not arithmetic after all."""
-    tree = parse_program(left.translate(_SIGNS).strip())
-    expected = parse_number(right.translate(_SIGNS))
-    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr) or expected is None:
+    """None where the left side is not arithmetic after all, or has no value."""
+    value, expected = calculate(left.translate(_SIGNS)), parse_number(right.translate(_SIGNS))
+    if value is None or expected is None:
         return None
-    try:
-        value = _value(tree.body[0].value)
-    except (ZeroDivisionError, OverflowError):
-        return False
     _, point, decimals = right.partition(".")
     allowed = 10.0 ** -len(decimals) if point else 1e-6
-    return bool(abs(value - expected) <= allowed)
-
-
-def _value(node: ast.expr) -> Any:
-    match node:
-        case ast.BinOp(left, op, right) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_value(left), _value(right))
-        case ast.UnaryOp(ast.USub(), operand):
-            return -_value(operand)
-        case ast.Constant(value):
-            return value
-    raise AssertionError(f"the pattern of an equation lets {ast.dump(node)} pass")
+    return abs(value - expected) <= allowed
 
 
 def _plain_number(match: re.Match[str]) -> str:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
-from critics.filters import chosen, first, passing
+from critics.filters import chosen, first, passing, repair_pairs
 from critics.model import same_ids
 from critics.sampling import Writer
 from envs.errors import UserError
-from envs.feedback import by_examples
+from envs.feedback import GradeAll, by_examples
 from envs.problem import Problem
-from envs.prompts import repair
+from envs.prompts import completion_for, repair
 from envs.rollout import Group, Prompt, Rollout
+from envs.verdict import Verdict
 from rl.engine import gather
 from rl.evaluate import Evaluation, evaluate
 from rl.experience import groups_by_problem
 from rl.experiment import SEEDS_APART, Experiment
-from rl.models import load_policy, policy_folder
+from rl.models import Policy, load_policy, policy_folder
 from rl.phases import attempt, imitate_groups, readable
 from rl.run import holds_a_run
 from rl.turns import Again, Keep, every_turn, in_turns, last_turn, later_turns
-from rl.write import Write, continuing, from_experience, repairs, ungraded
+from rl.write import Write, continuing, from_experience, ungraded, written
 
 ATTEMPTED, REPAIRS = "repair_programs", "repair_pairs"
 """Phases that hold the policy's programs, and repair prompts with programs that pass."""
@@ -152,3 +154,35 @@ def _both(repairs_of: Group, passed: Group) -> Group:
     """Repairs of a problem's programs, and programs that passed, from the prompt that they were written from."""
     rollouts, verdicts = (*repairs_of.rollouts, *passed.rollouts), (*repairs_of.verdicts, *passed.verdicts)
     return Group(repairs_of.problem, rollouts, verdicts)
+
+
+def repairs(policy: Policy, groups: Iterable[Group], grade: GradeAll, at_most: int = 4) -> dict[str, Group]:
+    """What a repair model learns from: per problem, repair prompts of failed programs with a program that passes.
+
+    `groups` are graded rollouts, from the store; at most `at_most` failed programs of each are run again, on the
+    example tests, whose findings the prompts show. Left out are those that pass the example tests, with which a repair
+    model has nothing to go by, and problems of which nothing is left.
+    """
+    pairs = [(group.problem, pair) for group in groups for pair in repair_pairs(group, at_most)]
+    feedbacks = by_examples([(problem, pair.failed.program) for problem, pair in pairs], grade)
+    rows: dict[str, list[tuple[Problem, Rollout, Verdict]]] = {}
+    for (problem, pair), feedback in zip(pairs, feedbacks, strict=True):
+        if feedback is not None and feedback.passed is False:
+            prompt = repair(problem, pair.failed.program, feedback)
+            rows.setdefault(problem.id, []).append(
+                (problem, _mended(policy, problem, prompt, pair.passed), pair.verdict)
+            )
+    return {name: Group(of[0][0], tuple(r for _, r, _ in of), tuple(v for *_, v in of)) for name, of in rows.items()}
+
+
+def _mended(policy: Policy, problem: Problem, prompt: Prompt, passed: Rollout) -> Rollout:
+    """A program that passes as the completion of a repair prompt, with the ids that it was written in.
+
+    Only a completion of another form than the plain prompt's is tokenised anew. Log-probs under another prompt are
+    none under this one.
+    """
+    ids = policy.encode(prompt.text)
+    if passed.prompt.mode not in ("plain", "repair"):
+        return written(policy, prompt, ids, completion_for(problem, passed.program), passed.program)
+    segments = tuple(replace(segment, log_probs=None) for segment in passed.segments)
+    return replace(passed, prompt=prompt, prompt_ids=ids, segments=segments)

@@ -7,18 +7,15 @@ written, so that its programs can be graded while the next ones are sampled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from critics.filters import repair_pairs
 from critics.sampling import Request, Writer
-from envs.feedback import GradeAll, by_examples
 from envs.forms import Form, form_of, program_of, references, retold
 from envs.problem import Problem
-from envs.prompts import completion_for, plain, repair
+from envs.prompts import completion_for, plain
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
-from envs.verdict import Verdict
 from rl.decode import Completion, Insert, StopStrings, sample
 from rl.models import Policy
 from rl.teachers import Answer, Question, Teacher
@@ -152,10 +149,7 @@ def by_reference(policy: Policy, *, ask: Ask) -> Write:
             ids = policy.encode(prompt.text)
             yield ungraded(
                 problem,
-                [
-                    _written(policy, prompt, ids, text, program)
-                    for text, program in references(problem, form_of(prompt))
-                ],
+                [written(policy, prompt, ids, text, program) for text, program in references(problem, form_of(prompt))],
             )
 
     return write
@@ -256,28 +250,21 @@ def one_each(groups: Mapping[str, Group], seed: int) -> Write:
     return write
 
 
-def repairs(policy: Policy, groups: Iterable[Group], grade: GradeAll, at_most: int = 4) -> dict[str, Group]:
-    """What a repair model learns from: per problem, repair prompts of failed programs with a program that passes.
-
-    `groups` are graded rollouts, from the store; at most `at_most` failed programs of each are run again, on the
-    example tests, whose findings the prompts show. Left out are those that pass the example tests, with which a repair
-    model has nothing to go by, and problems of which nothing is left.
-    """
-    pairs = [(group.problem, pair) for group in groups for pair in repair_pairs(group, at_most)]
-    feedbacks = by_examples([(problem, pair.failed.program) for problem, pair in pairs], grade)
-    rows: dict[str, list[tuple[Problem, Rollout, Verdict]]] = {}
-    for (problem, pair), feedback in zip(pairs, feedbacks, strict=True):
-        if feedback is not None and feedback.passed is False:
-            prompt = repair(problem, pair.failed.program, feedback)
-            rows.setdefault(problem.id, []).append(
-                (problem, _mended(policy, problem, prompt, pair.passed), pair.verdict)
-            )
-    return {name: Group(of[0][0], tuple(r for _, r, _ in of), tuple(v for *_, v in of)) for name, of in rows.items()}
-
-
 def ungraded(problem: Problem, rollouts: Sequence[Rollout]) -> Group:
     """A Group whose programs nobody has run yet."""
     return Group(problem, tuple(rollouts), (None,) * len(rollouts))
+
+
+def written(policy: Policy, prompt: Prompt, prompt_ids: tuple[int, ...], text: str, program: str) -> Rollout:
+    """A completion that nobody sampled, and the program that it stands for."""
+    return Rollout(
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+        segments=(Segment((*policy.encode(text), policy.end_id), "reference"),),
+        text=text,
+        program=program,
+        stop=StopReason.NOT_SAMPLED,
+    )
 
 
 def with_question(rollout: Rollout) -> Rollout:
@@ -355,31 +342,6 @@ def _chunks(requests: Sequence[Request], rows: int) -> Iterator[list[Request]]:
         chunk.append(request)
     if chunk:
         yield chunk
-
-
-def _mended(policy: Policy, problem: Problem, prompt: Prompt, passed: Rollout) -> Rollout:
-    """A program that passes as the completion of a repair prompt, with the ids that it was written in.
-
-    Only a completion of another form than the plain prompt's is tokenised anew. Log-probs under another prompt are
-    none under this one.
-    """
-    ids = policy.encode(prompt.text)
-    if passed.prompt.mode not in ("plain", "repair"):
-        return _written(policy, prompt, ids, completion_for(problem, passed.program), passed.program)
-    segments = tuple(replace(segment, log_probs=None) for segment in passed.segments)
-    return replace(passed, prompt=prompt, prompt_ids=ids, segments=segments)
-
-
-def _written(policy: Policy, prompt: Prompt, prompt_ids: tuple[int, ...], text: str, program: str) -> Rollout:
-    """A completion that nobody sampled, and the program that it stands for."""
-    return Rollout(
-        prompt=prompt,
-        prompt_ids=prompt_ids,
-        segments=(Segment((*policy.encode(text), policy.end_id), "reference"),),
-        text=text,
-        program=program,
-        stop=StopReason.NOT_SAMPLED,
-    )
 
 
 def _taught(

@@ -48,7 +48,7 @@ def written(program: str, problem: Problem) -> Rollout:
         ("(2 + 3) x 4 = 20", [True]),
         ("10 / 3 = 3.33, 10 / 3 = 3, 12 // 5 = 2", [True, False, True]),
         ("2 × 3 = 6 + 1 = 7, 8 ÷ 2 = 4", [True, True, True]),
-        ("1 / 0 = 5", [False]),
+        ("1 / 0 = 5", []),
         ("x = 5, 3 boxes * 4 = 12, 12 = 3 * 4", []),
         ("(2 + 3 = 5", []),
         ("9" * 5000 + " * 2 = 3", []),

@@ -11,7 +11,8 @@ from envs.problem import ExampleTests, HiddenTests, TestCase
 from envs.prompts import plain, repair
 from envs.rollout import Group
 from envs.verdict import Outcome, Verdict
-from rl.write import from_experience, repairs
+from rl.repair_phases import repairs
+from rl.write import from_experience
 from tests.small_world import World, fit_policy
 
 
