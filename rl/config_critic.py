@@ -45,8 +45,9 @@ class CriticSection(Section):
 class CoderlSection(Section):
     """CodeRL: imitation and critic-weighted reinforcement in the same steps (recipe coderl)."""
 
-    token_weights: Literal["critic", "uniform", "decay"] = "critic"
-    """How a program's advantage is spread over its tokens: by the critic, evenly, or falling linearly to 0."""
+    token_weights: Literal["critic", "critic_relative", "uniform", "decay"] = "critic"
+    """How a program's advantage is spread over its tokens: by the critic's q_t, by q_t over its mean in the program
+    (which keeps the program's weight beside imitation), evenly, or falling linearly to 0."""
     baseline: Literal["greedy", "group_centered", "leave_one_out", "none"] = "greedy"
     """What the return of a program is compared with."""
     imitation_weight: float = Field(default=1.0, ge=0)
@@ -55,3 +56,8 @@ class CoderlSection(Section):
     """Weight of the policy gradient; 0 leaves it out."""
     references_per_round: int = Field(default=32, ge=1)
     """Labelled problems whose solutions are imitated in each round."""
+
+    @property
+    def uses_critic(self) -> bool:
+        """Whether a critic is fitted."""
+        return self.token_weights in ("critic", "critic_relative")

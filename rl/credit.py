@@ -173,22 +173,31 @@ def returns(rewards_G: torch.Tensor) -> torch.Tensor:
     return rewards_G
 
 
-def critic_weighted(credit: Credit, weight: float = 1.0) -> Credit:
+def critic_weighted(credit: Credit, weight: float = 1.0, *, relative: bool = False) -> Credit:
     """Credit of a row spread over its tokens by a critic's `critic_q`, (B, T) (CodeRL, arXiv 2207.01780, eq. 10).
 
         A_t = A * (weight * q_t + 1 - weight)
 
     A is what `credit` says: against the greedy rollout in CodeRL, or against the group. With weight 1 this is CodeRL,
-    with 0 the critic has no say, neither over tokens nor over rows: less weight for a critic that knows less. Raises
-    ValueError for a weight outside [0, 1].
+    with 0 the critic has no say, neither over tokens nor over rows: less weight for a critic that knows less.
+    `relative` divides q_t by its mean over the learned tokens of the row, so that the critic moves credit between
+    tokens and a row keeps its own. Raises ValueError for a weight outside [0, 1].
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"the weight of a critic lies between 0 and 1; got {weight}")
 
     def weighted(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
-        return credit(groups, batch) * (weight * batch.columns["critic_q"] + (1 - weight))
+        q_BT = batch.columns["critic_q"]
+        if relative:
+            q_BT = q_BT / _row_means(q_BT, batch.learned_BT).clamp(min=torch.finfo(q_BT.dtype).tiny)
+        return credit(groups, batch) * (weight * q_BT + (1 - weight))
 
     return weighted
+
+
+def _row_means(values_BT: torch.Tensor, learned_BT: torch.Tensor) -> torch.Tensor:
+    """Mean over the learned tokens of each row, (B, 1); 0 for a row without one."""
+    return (values_BT * learned_BT).sum(dim=1, keepdim=True) / learned_BT.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def imitate(groups: Sequence[Group], batch: Batch) -> torch.Tensor:

@@ -261,14 +261,14 @@ def coderl_phases(config: RunConfig, objective: tuple[Term, ...]) -> tuple[Phase
     authors = (Judge("sampled"), Judge("written"), Judge("temperature"))
     weights = {
         "critic": " q_t, q_t = p_critic(what happened) after token t",
+        "critic_relative": " q_t / mean(q), q_t = p_critic(what happened) after token t",
         "uniform": "",
         "decay": " (1 - t / tokens)",
     }
     advantage = f"A_t = {BASELINE_FORMULAS[settings.baseline]}{weights[settings.token_weights]}"
     judges = (*authors, Judge("critic_q", is_copy=True, is_trained=True), Judge("critic_pass"))
-    uses_critic = settings.token_weights == "critic"
-    phase = replace(reinforcement(config, advantage, judges if uses_critic else authors), objective=objective)
-    if not uses_critic:
+    phase = replace(reinforcement(config, advantage, judges if settings.uses_critic else authors), objective=objective)
+    if not settings.uses_critic:
         return (phase,)
     of_what = f"{critic.classes} outcomes of the policy's programs for {critic.problems} problems"
     return (_fit_of_critic(config, config.sampling.n, of_what), phase)

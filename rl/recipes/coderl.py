@@ -48,7 +48,7 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
     judges = [authors(config.sampling.temperature)]
     after, parts = [], {}
     critic: FittedCritic | None = None
-    if config.coderl.token_weights == "critic":
+    if config.coderl.uses_critic:
         critic = fit_critic(experiment)
         if critic.weight:
             judges.append(critic_values(critic.learner, critic.classes))
@@ -91,7 +91,7 @@ def credit(config: RunConfig, critic: FittedCritic | None) -> Credit:
         of_rows = by_reward(reward, returns if settings.baseline == "none" else ADVANTAGES[settings.baseline])
     of_rows = beside_written(of_rows)
     if critic is not None and critic.weight:
-        return critic_weighted(of_rows, critic.weight)
+        return critic_weighted(of_rows, critic.weight, relative=settings.token_weights == "critic_relative")
     return decaying(of_rows) if settings.token_weights == "decay" else of_rows
 
 

@@ -24,15 +24,22 @@ from rl.bootstrap import difference, mean_over_seeds
 from rl.experience import EVALUATION, read_rows
 from rl.run import journal, manifest
 
+A = "ce+rl, baseline only (A)"
 D = "ce+rl, baseline and critic (D)"
 SAME_CRITIC = "--critic.rounds 0 --critic.problems 60 --critic.held_out 0.9 --critic.model"
 ARMS = {
     D: "",
     "ce": "--coderl.reinforcement_weight 0 --coderl.token_weights uniform",
     "rl": f"--coderl.imitation_weight 0 {SAME_CRITIC}",
-    "ce+rl, baseline only (A)": "--coderl.token_weights uniform",
+    A: "--coderl.token_weights uniform",
     "ce+rl, critic only (B)": f"--coderl.baseline none {SAME_CRITIC}",
 }
+REMEDIES = {
+    "relative weights": f"--coderl.token_weights critic_relative {SAME_CRITIC}",
+    "critic refitted in every round": f"--critic.refit_every 1 {SAME_CRITIC}",
+    "critic of 3,000 problems": "--critic.problems 3000 --critic.rounds 300",
+}
+"""What was tried where the critic's weights do not help (CR-3), each a change of D; compared with A."""
 SETTINGS = {
     "abundant": "",
     "scarce": "--data.labelled_size 800 --warm_start.rounds 300 --warm_start.stop_above 1",
@@ -44,7 +51,7 @@ CLAIMS = {
     "CR-1 mixing beats reinforcement alone": (D, "rl"),
     "CR-1 mixing beats imitation alone": (D, "ce"),
     "CR-2 the baseline matters": (D, "ce+rl, critic only (B)"),
-    "CR-3 the critic's weights help": (D, "ce+rl, baseline only (A)"),
+    "CR-3 the critic's weights help": (D, A),
 }
 COMMON = "--recipe coderl --reinforce.reward four_level --critic.trust full --evaluation.n 8 --evaluation.ks [1,8]"
 
@@ -55,22 +62,25 @@ def main() -> None:
     parser.add_argument("--seeds", default="10,11,12,13,14")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--setting", choices=SETTINGS, default="abundant")
+    parser.add_argument("--arms", help="names of arms and remedies, by semicolons; without it, all arms")
     parser.add_argument("--folder", type=Path, default=Path("runs/coderl-study"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("words", nargs="*", help="further keys of the config, after --")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
+    known = ARMS | REMEDIES
+    arms = {name: known[name] for name in options.arms.split(";")} if options.arms else ARMS
     for seed in seeds:
         warm = options.folder / f"warm-{seed}"
         setting = SETTINGS[options.setting].split()
         train(warm, seed, [*"--recipe warm_start --evaluation.n 8 --evaluation.ks [1,8]".split(), *setting])
-        for arm, words in ARMS.items():
+        for arm, words in arms.items():
             start = [*setting, "--model.name", str(warm / "checkpoints/final"), "--warm_start.rounds", "0"]
             if words.endswith("--critic.model"):
                 words += f" {folder_of(options.folder, D, seed) / 'checkpoints/critic'}"
-            more = ["--reinforce.rounds", str(options.rounds), *COMMON.split(), *words.split(), *options.words]
+            more = ["--reinforce.rounds", str(options.rounds), *COMMON.split(), *options.words, *words.split()]
             train(folder_of(options.folder, arm, seed), seed, [*start, *more])
-    result = compare(options.folder, seeds) | {
+    result = compare(options.folder, seeds, list(arms)) | {
         "setting": options.setting,
         "rounds": options.rounds,
         "words": options.words,
@@ -111,10 +121,10 @@ def pass_rates(run: Path, evaluation: str = "final") -> dict[str, float]:
     return {name: sum(flags) / len(flags) for name, flags in passed.items()}
 
 
-def compare(folder: Path, seeds: list[int]) -> dict[str, Any]:
+def compare(folder: Path, seeds: list[int], arms: list[str]) -> dict[str, Any]:
     """pass@1 per arm and differences per claim, with hierarchical 95 % intervals; how far the critics could be trusted."""
     runs = {"warm start": [folder / f"warm-{seed}" for seed in seeds]}
-    runs |= {arm: [folder_of(folder, arm, seed) for seed in seeds] for arm in ARMS}
+    runs |= {arm: [folder_of(folder, arm, seed) for seed in seeds] for arm in arms}
     rates = {arm: [pass_rates(run) for run in folders] for arm, folders in runs.items()}
     scores = {}
     for arm, by_seed in rates.items():
@@ -128,7 +138,8 @@ def compare(folder: Path, seeds: list[int]) -> dict[str, Any]:
         "claims": {
             claim: shown(difference(scores[ours], scores[theirs]))
             | {"seeds that agree": int((scores[ours].mean(axis=1) > scores[theirs].mean(axis=1)).sum())}
-            for claim, (ours, theirs) in CLAIMS.items()
+            for claim, (ours, theirs) in (CLAIMS | {f"{name} help": (name, A) for name in REMEDIES}).items()
+            if {ours, theirs} <= set(scores)
         },
         "critics": [
             {"accuracy at the end": c["critic"]["1"]["accuracy"], "macro-F1": c["critic"]["1"]["macro_f1"]}

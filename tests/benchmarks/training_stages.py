@@ -102,7 +102,7 @@ def our_sampling(case: Case) -> Variant:
     def run(turn: int) -> Cost:
         write = our_write(case, case.policy)
         return timed(
-            lambda: count(rollout.completion_ids for _, group in write(case.problems, turn) for rollout in group)
+            lambda: count(rollout.completion_ids for group in write(case.problems, turn) for rollout in group.rollouts)
         )
 
     return run

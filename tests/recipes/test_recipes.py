@@ -123,11 +123,12 @@ def guesses(folder: Path) -> None:
 
 
 LEARNING = (
-    "--data.name files --data.test_size 64 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
+    "--data.name files --data.train train --data.test_size 64 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
     "--warm_start.learning_rate 1e-2 --warm_start.stop_above 1 --warm_start.evaluate_every 35 --reinforce.rounds 60 "
     "--reinforce.problems_per_round 8 --reinforce.learning_rate 1e-3 --sampling.n 8 --evaluation.temperature 1 "
     "--expert_iteration.iterations 2 --expert_iteration.problems_per_round 16 --expert_iteration.learning_rate 1e-2 "
-    "--evaluation.n 4 --critic.problems 32 --critic.rounds 20 --coderl.imitation_weight 0.1 --json"
+    "--reinforce.schedule constant --evaluation.n 4 --critic.problems 32 --critic.rounds 20 "
+    "--coderl.imitation_weight 0.1 --json"
 ).split()
 
 

@@ -39,10 +39,11 @@ def told(folder: Path) -> None:
 
 
 WORDS = (
-    "--data.name files --data.test_size 32 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
+    "--data.name files --data.train train --data.test_size 32 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
     "--warm_start.learning_rate 1e-2 --warm_start.stop_above 1 --warm_start.evaluate_every 35 --reinforce.rounds 20 "
     "--reinforce.problems_per_round 8 --reinforce.learning_rate 1e-3 --sampling.n 8 --evaluation.temperature 1 "
-    "--evaluation.n 4 --repair.epochs 12 --repair.problems_per_round 16 --repair.learning_rate 1e-2"
+    "--reinforce.schedule constant --evaluation.n 4 --repair.epochs 12 --repair.problems_per_round 16 "
+    "--repair.learning_rate 1e-2"
 ).split()
 
 

@@ -185,7 +185,7 @@ def test_a_student_learns_the_distributions_of_its_teacher(
 
 @pytest.mark.slow
 def test_a_teacher_with_other_tokens_is_refused(taught: Path, tmp_path: Path) -> None:
-    words = "--data.name word_problems --data.labelled train --data.dev train".split()
+    words = "--data.name word_problems --data.labelled train --data.train train --data.dev train".split()
     teacher = ("--teacher.model", str(taught / "teacher"), "--teacher.ask", "plain", "--warm_start.rounds", "0")
     done = small_run("kd", tmp_path / "run", *words, *teacher)
     assert done.returncode == 2

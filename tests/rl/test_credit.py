@@ -289,6 +289,16 @@ def test_a_critic_spreads_the_return_against_the_greedy_one() -> None:
     assert batch.with_advantages(advantages_BT).learned_BT.any(dim=1).tolist() == [True, True, False, False]
 
 
+def test_a_relative_critic_moves_credit_between_tokens_and_leaves_a_row_its_own() -> None:
+    group, batch = critic_case()
+    advantages_BT = critic_weighted(against_greedy(four_level), relative=True)([group], batch)
+    assert_equal(advantages_BT[0, 1:], [0.3 * 4 / 3, 0.3 * 2 / 3], 1e-7)
+    assert_equal(advantages_BT[1, 1:], [1.6 * 2 / 7, 1.6 * 12 / 7], 1e-7)
+    half_as_sure = batch.with_columns({"critic_q": Q_GT / 2})
+    again_BT = critic_weighted(against_greedy(four_level), relative=True)([group], half_as_sure)
+    assert torch.allclose(advantages_BT, again_BT, equal_nan=True)
+
+
 @pytest.mark.parametrize("advantage", [group_centered, leave_one_out])
 def test_a_critic_without_weight_has_no_say(advantage: Callable[[torch.Tensor], torch.Tensor]) -> None:
     group, batch = critic_case()

@@ -52,7 +52,7 @@ def by_torchrun(n: int, *words: str) -> subprocess.CompletedProcess[str]:
 def test_two_ranks_learn_what_one_learns(tmp_path: Path, recipe: str) -> None:
     guesses(tmp_path)
     words = [
-        "run", "rl/configs/quickstart.toml", *SMALL, "--recipe", recipe, "--data.name", "files", "--data.path",
+        "run", "rl/configs/quickstart.toml", *SMALL, "--recipe", recipe, "--data.name", "files", "--data.train", "train", "--data.path",
         str(tmp_path), "--warm_start.rounds", "30", "--warm_start.learning_rate", "3e-3", "--warm_start.problems_per_round", "5", "--reinforce.rounds", "4",
         "--reinforce.problems_per_round", "5", "--reinforce.minibatches", "2", "--graders.workers", "1", "--reinforce.reward", "four_level",
     ]  # fmt: skip

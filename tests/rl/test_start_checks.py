@@ -137,6 +137,8 @@ def test_the_command_stops_before_it_makes_a_run_folder(tmp_path: Path, capsys: 
     words = [
         "--data.name",
         "files",
+        "--data.train",
+        "train",
         "--data.path",
         str(tmp_path),
         "--model.name",
