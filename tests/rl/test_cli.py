@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rl.cli import main
+from rl.recipes import RECIPES
 
 COMMANDS = (
     "run", "quickstart", "compare", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
@@ -61,7 +62,7 @@ def test_help_shows_the_values_that_a_command_begins_with(
         (("quickstart", "--sampling.m", "3"), "--sampling.m: unknown key; did you mean sampling.n?"),
         (
             ("quickstart", "--ranks", "1", "--recipe", "magic"),
-            "recipe: expected one of coderl, ekt, expert_iteration, finetune_cot, grpo, hinted_cot, kd, on_policy_distillation, ppo, repair, rlef, seqkd, warm_start; got 'magic'",
+            f"recipe: expected one of {', '.join(sorted(RECIPES))}; got 'magic'",
         ),
         (
             ("quickstart", "--ranks", "1", "--model.name", "scratch:huge"),
