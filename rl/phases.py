@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import compress
+from typing import Protocol
 
 import torch
 
@@ -18,11 +19,8 @@ from envs.rollout import Group
 from rl.batch import Credit
 from rl.checkpoint import Best, Part
 from rl.collect import Draw, Gather, Rounds, rounds_with_signal
-from rl.config import ExpertIterationSection, RunConfig
+from rl.config import RunConfig
 from rl.config_checks import has_ratios
-from rl.config_repair import RepairSection
-from rl.config_socratic import SocraticSection
-from rl.config_teacher import EktSection
 from rl.credit import imitate, overlong_penalty
 from rl.draw import Curriculum, in_epochs
 from rl.experience import groups_by_problem
@@ -206,11 +204,35 @@ def imitate_accepted(experiment: Experiment, phase: str, attempts: Sequence[str]
     return set(groups)
 
 
+class ImitationSettings(Protocol):
+    """The keys of a section that say how long, and in which steps, stored groups are imitated."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the groups."""
+
+    @property
+    def steps(self) -> int:
+        """Rounds, however many groups there are; 0 goes by `epochs`."""
+
+    @property
+    def problems_per_round(self) -> int:
+        """Groups of one optimizer step."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Step size of AdamW."""
+
+    @property
+    def evaluate_every(self) -> int:
+        """Rounds between two looks at the dev problems."""
+
+
 def imitate_groups(
     experiment: Experiment,
     phase: str,
     groups: Mapping[str, Group],
-    settings: ExpertIterationSection | EktSection | RepairSection | SocraticSection,
+    settings: ImitationSettings,
     objective: tuple[Term, ...] | None = None,
     score: Score = nobody,
     evaluate: Callable[[], float] | None = None,

@@ -4,8 +4,8 @@
 
 Plain sampling, best of n, refine, repair and both search with the largest budget and are looked at as they were when
 they had generated so many tokens. All draw their first programs with the same random numbers. Intervals are a bootstrap
-over problems, of means over seeds; differences from plain sampling are paired by problem. Tokens that are only read, by
-the critic or as a prompt or seed, are not generated.
+over seeds and problems; differences are paired by both. Tokens that are only read, by the critic or as a prompt or
+seed, are not generated. `{seed}` in a folder's name stands for the seed, so that each has models of its own.
 
 For the evidence, programs that fail an example test are written again once: by the repair model, shown what was found
 of them or what was found of another program, and by the policy from the plain prompt.
@@ -20,28 +20,32 @@ import random
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from critics.candidates import Rank
 from critics.model import OutcomeCritic
 from critics.sampling import Cut, Drop, Request, SamplingSettings, Writer
 from envs.feedback import by_examples
 from envs.grading import Grader
-from envs.problem import Problem
+from envs.problem import ExampleTests, Problem
 from envs.problem_sets import load_problems
 from envs.prompts import plain, repair
 from envs.rollout import Group, Prompt, Rollout
 from envs.verdict import Feedback
+from rl.bootstrap import N_RESAMPLES, Scores, difference, mean_over_seeds
 from rl.budget import Judged, Way, judge_ways, load_searchers, values_of
 from rl.collect import collect
-from rl.evaluate import Estimate, estimate
+from rl.evaluate import Estimate
 from rl.run import manifest
 from rl.turns import Again, afresh, in_turns, later_turns
 from rl.write import from_experience, ungraded
 from tests.benchmarks.budget_chart import chart
 
+TRUE = "repair, true evidence"
 FIRST_PROGRAMS = 4
 """Programs per problem of which those that fail are written again."""
 Values = Mapping[str, Sequence[float | None]]
@@ -76,19 +80,25 @@ def compared(by_seed: Sequence[dict[int, dict[str, Values]]]) -> dict[str, Any]:
     """Means over seeds and problems by budget, way and metric, and differences from plain sampling."""
     found: dict[str, Any] = {}
     for budget, ways in by_seed[0].items():
-        means = {way: {m: _mean([seed[budget][way][m] for seed in by_seed]) for m in ways[way]} for way in ways}
-        base = next(iter(means.values()))
-        found[str(budget)] = {
-            way: {
-                "metrics": {m: shown(estimate(values)) for m, values in of_way.items()},
-                "more than plain": {
-                    m: shown(estimate([a - b for a, b in zip(values, base[m], strict=True)]))
-                    for m, values in of_way.items()
-                },
-            }
-            for way, of_way in means.items()
-        }
+        plain_name = next(iter(ways))
+        found[str(budget)] = {way: {"metrics": {}, "more than plain": {}} for way in ways}
+        for way, metrics in ways.items():
+            for metric in metrics:
+                ours, base = ([seed[budget][name][metric] for seed in by_seed] for name in (way, plain_name))
+                ours_SP, base_SP = known_in_all(ours, base)
+                found[str(budget)][way]["metrics"][metric] = shown(mean_over_seeds(ours_SP))
+                found[str(budget)][way]["more than plain"][metric] = shown(difference(ours_SP, base_SP))
     return found
+
+
+def known_in_all(*values_SP: Sequence[Sequence[float | None]]) -> list[Scores]:
+    """Each of some tables with the problems that are known in all seeds of all tables."""
+    columns = [
+        [value for row in rows for value in row]
+        for rows in zip(*(zip(*v, strict=True) for v in values_SP), strict=True)
+    ]
+    known = [place for place, column in enumerate(columns) if None not in column]
+    return [np.array([[row[place] for place in known] for row in table], dtype=np.float64) for table in values_SP]
 
 
 def moves(judged: Mapping[Way, Sequence[Judged]]) -> dict[str, dict[str, dict[str, float]]]:
@@ -116,8 +126,10 @@ def moves(judged: Mapping[Way, Sequence[Judged]]) -> dict[str, dict[str, dict[st
     return found
 
 
-def evidence(searchers: Searchers, problems: Sequence[Problem], seed: int, longest: int) -> dict[str, list[float]]:
-    """Share of a problem's failed programs that are mended, by how they are written again; problem by problem."""
+def evidence(
+    searchers: Searchers, problems: Sequence[Problem], seed: int, longest: int
+) -> dict[str, list[float | None]]:
+    """Share of a problem's failed programs that are mended, by how they are written again; None where none failed."""
     assert searchers.repair is not None
     seeds = tuple(seed * 1_000_003 + i for i in range(FIRST_PROGRAMS * len(problems)))
     requests = [
@@ -126,7 +138,7 @@ def evidence(searchers: Searchers, problems: Sequence[Problem], seed: int, longe
     ]
     failed, told = _failed(searchers, requests, longest, seed)
     ways: dict[str, tuple[Writer, Again]] = {
-        "repair, true evidence": (searchers.repair, repair),
+        TRUE: (searchers.repair, repair),
         "repair, another program's evidence": (searchers.repair, told),
         "the policy again": (searchers.write, afresh),
     }
@@ -137,9 +149,36 @@ def evidence(searchers: Searchers, problems: Sequence[Problem], seed: int, longe
             keep=later_turns,
         )  # fmt: skip
         groups = collect([group.problem for group in failed.values()], write, searchers.grader.submit)
-        passed = [[verdict is not None and verdict.passed for verdict in group.verdicts] for group in groups]
-        found[name] = [sum(flags) / len(flags) for flags in passed if flags]
+        shares = {
+            group.problem.id: sum(verdict is not None and verdict.passed for verdict in group.verdicts)
+            / len(group.verdicts)
+            for group in groups
+        }
+        found[name] = [shares.get(problem.id) for problem in problems]
     return found
+
+
+def mended_more(by_seed: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, Any]:
+    """Mean shares over seeds and their failed problems, and how much more true evidence mends than the others."""
+    ways = [{way: np.array([v for v in values if v is not None]) for way, values in seed.items()} for seed in by_seed]
+    found: dict[str, Any] = {way: shown(mean_over_uneven_seeds([seed[way] for seed in ways])) for way in ways[0]}
+    for way in list(found)[1:]:
+        gains = [seed[TRUE] - seed[way] for seed in ways]
+        found[f"{TRUE}, minus {way}"] = shown(mean_over_uneven_seeds(gains)) | {
+            "seeds that agree": sum(float(gain_P.mean()) > 0 for gain_P in gains)
+        }
+    return found
+
+
+def mean_over_uneven_seeds(values: Sequence[Scores]) -> Estimate:
+    """Mean over all problems of all seeds, each with problems of its own, with its hierarchical 95 % interval."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.concatenate([rng.choice(values[s], len(values[s])) for s in rng.integers(len(values), size=len(values))])
+        for _ in range(N_RESAMPLES)
+    ]
+    low, high = np.quantile([values_N.mean() for values_N in drawn], [0.025, 0.975])
+    return Estimate(float(np.concatenate(values).mean()), float(low), float(high))
 
 
 def _failed(
@@ -173,12 +212,6 @@ def shown(e: Estimate) -> dict[str, float]:
     return {name: round(value, 4) for name, value in asdict(e).items()}
 
 
-def _mean(lists: Sequence[Sequence[float | None]]) -> list[float]:
-    """Means over seeds, problem by problem; what is unknown in one seed is left out."""
-    by_problem = ([value for value in values if value is not None] for values in zip(*lists, strict=True))
-    return [sum(known) / len(known) for known in by_problem if known]
-
-
 def table(by_budget: Mapping[str, Any]) -> str:
     """The metrics as lines of text for a person."""
     lines = []
@@ -201,14 +234,15 @@ def numbers(text: str) -> tuple[int, ...]:
 def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policy", type=Path, required=True, help="run folder, model folder, hub name")
-    parser.add_argument("--critic", type=Path, required=True, help="folder of a critic that reads the policy's ids")
-    parser.add_argument("--repair", type=Path, help="repair model (default: the ways that repair are left out)")
+    parser.add_argument("--policy", required=True, help="run folder, model folder, hub name; {seed} is filled in")
+    parser.add_argument("--critic", required=True, help="folder of a critic that reads the policy's ids; as --policy")
+    parser.add_argument("--repair", help="repair model; as --policy (default: the ways that repair are left out)")
     parser.add_argument("--problems", default="basics", help="problem set (default: %(default)s)")
     parser.add_argument("--data-path", type=Path, help="its file or folder")
     parser.add_argument("--split", default="test", help="its split (default: %(default)s)")
     parser.add_argument("--size", type=int, default=150, help="problems of it (default: %(default)s)")
     parser.add_argument("--skip", type=int, default=0, help="problems before them (default: %(default)s)")
+    parser.add_argument("--examples", type=int, help="most example tests of a problem (default: all)")
     parser.add_argument("--budgets", type=numbers, default=(384, 768, 1536), help="tokens (default: 384,768,1536)")
     parser.add_argument("--ks", type=numbers, default=(1, 4), help="k of pass@k and k@all (default: 1,4)")
     parser.add_argument("--n", type=int, default=8, help="programs per round (default: %(default)s)")
@@ -230,11 +264,17 @@ def main() -> None:
     started = time.perf_counter()
     problems = load_problems(options.problems, options.split, options.data_path).problems
     problems = problems[options.skip : options.skip + options.size]
-    models = load_searchers(options.policy, options.critic, options.repair, options.temperature)
+    if options.examples is not None:
+        problems = [
+            replace(problem, example_tests=ExampleTests(problem.example_tests.cases[: options.examples]))
+            for problem in problems
+        ]
     found, led_to, mended = [], [], []
     with Grader(options.workers) as grader:
-        searchers = Searchers(*models, grader)
         for seed in options.seeds:
+            policy, critic = (Path(name.format(seed=seed)) for name in (options.policy, options.critic))
+            mender = Path(options.repair.format(seed=seed)) if options.repair else None
+            searchers = Searchers(*load_searchers(policy, critic, mender, options.temperature), grader)
             settings = SamplingSettings(
                 max(options.budgets), options.max_new_tokens, options.n, None, True, options.keep,
                 Cut(options.cut), Drop(options.drop), seed,
@@ -245,10 +285,11 @@ def main() -> None:
             if searchers.repair is not None:
                 mended.append(evidence(searchers, problems, seed, options.max_new_tokens))
     by_budget = compared(found)
-    shares = {name: shown(estimate([v for of_seed in mended for v in of_seed[name]])) for name in (mended or [{}])[0]}
+    shares = mended_more(mended) if mended else {}
     seconds = round(time.perf_counter() - started)
     print(f"{len(problems)} problems, seeds {options.seeds}, {seconds} s\n{table(by_budget)}")
-    print("\n".join(f"mended: {name}: {share['mean']:.1%}" for name, share in shares.items()), flush=True)
+    lines = (f"mended: {name}: {s['mean']:.1%} ({s['low']:.1%} to {s['high']:.1%})" for name, s in shares.items())
+    print("\n".join(lines), flush=True)
     about = manifest() | {"cores": len(os.sched_getaffinity(0)), "seconds": seconds, "problems": len(problems)}
     about |= {"command": " ".join(["python -m tests.benchmarks.critic_sampling", *sys.argv[1:]])}
     if options.json:
