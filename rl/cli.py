@@ -120,6 +120,16 @@ def _add_evaluation(commands: _Commands) -> None:
     evaluate.add_argument("--temperature", type=_temperature, default=0.8, help="0 is greedy (default: 0.8)")
     evaluate.add_argument("--max-new-tokens", type=_positive, default=96, help="longest completion (default: 96)")
     evaluate.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="ends a completion, as sampling.stop; may be repeated",
+    )
+    evaluate.add_argument(
+        "--stop-at-dedent", action="store_true", help="end a completion behind its function, as sampling.stop_at_dedent"
+    )
+    evaluate.add_argument(
         "--form",
         choices=("program", "token", "natural", "answer"),
         default="program",

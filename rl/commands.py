@@ -92,17 +92,19 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
     from rl.collect import collect
     from rl.evaluate import evaluation_of, outcomes_of
     from rl.models import load_policy, policy_folder
-    from rl.write import by_policy
+    from rl.write import by_policy, stop_at
 
     problems, form = _problems(options).problems[: options.size], Form(options.form)
     refuse_other_kinds(problems, form)
+    policy = load_policy(str(policy_folder(options.policy)))
     write = by_policy(
-        load_policy(str(policy_folder(options.policy))),
+        policy,
         ask=asking_in(form),
         n=options.n,
         temperature=options.temperature,
         max_new_tokens=options.max_new_tokens,
         seed=options.seed,
+        stop=stop_at(policy, options.stop, at_dedent=options.stop_at_dedent),
     )
     with Grader(options.workers, isolation=options.isolation) as grader:
         groups = list(collect(problems, write, grader.submit))
@@ -122,6 +124,8 @@ def _evaluate_critic_sampling(options: argparse.Namespace) -> int:
         raise UserError("--critic: critic sampling needs the folder of a critic; got none")
     if options.evalplus or options.livecodebench:
         raise UserError("--evalplus, --livecodebench: expected plain sampling; they do not go with --critic-sampling")
+    if options.stop or options.stop_at_dedent:
+        raise UserError("--stop, --stop-at-dedent: expected plain sampling; they do not go with --critic-sampling")
     if options.form != "program":
         raise UserError(f"--form: expected program with --critic-sampling, which cuts programs; got {options.form}")
     from critics.sampling import Cut, Drop, SamplingSettings

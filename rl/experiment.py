@@ -23,7 +23,7 @@ from rl.alarms import Thresholds
 from rl.checkpoint import Checkpoints, Part, RandomNumbers
 from rl.collect import Check, Draw, Rounds, refuse_unjudged
 from rl.config import RunConfig
-from rl.decode import DEDENT, StopStrings
+from rl.decode import StopStrings
 from rl.durable import whole_folder, write_json
 from rl.engine import gather, is_main, together, world_size
 from rl.evaluate import Evaluation, evaluate, evaluation_of, outcomes_of
@@ -34,7 +34,7 @@ from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
 from rl.sinks import SINKS, refuse_missing
 from rl.start_checks import check_start
-from rl.write import Write, by_policy
+from rl.write import Write, by_policy, stop_at
 
 SEEDS_APART = 1_000_000
 """What is added to the seed for random numbers that must differ from those of training."""
@@ -131,9 +131,7 @@ class Experiment:
     def stop(self) -> StopStrings | None:
         """What ends a completion besides the end of text, as the config says."""
         sampling = self.config.sampling
-        strings = (*sampling.stop, *(DEDENT if sampling.stop_at_dedent else ()))
-        vocabulary = self.policy.model.config.get_text_config().vocab_size
-        return StopStrings(strings, self.policy.tokenizer, vocabulary) if strings else None
+        return stop_at(self.policy, sampling.stop, at_dedent=sampling.stop_at_dedent)
 
     def dev_pass_rate(self) -> float:
         """pass@1 on the dev problems, one program each, with the same random numbers at every call."""

@@ -19,7 +19,6 @@ from envs.rollout import Group, Prompt
 from rl.asking import Asking, asking, exemplars_for, stop_strings
 from rl.config_teacher import TeacherSection
 from rl.credit import imitate
-from rl.decode import StopStrings
 from rl.draw import in_epochs
 from rl.engine import make_accelerator, rank, world_size
 from rl.experience import groups_by_problem
@@ -34,7 +33,7 @@ from rl.teacher_cache import AnswerCache
 from rl.teacher_scores import LikeliestTokens, teacher_distribution
 from rl.teacher_server import ServerSettings, server_teacher
 from rl.teachers import Teacher, stored_teacher, two_step
-from rl.write import Write, by_teacher, from_experience, local_teacher, with_question
+from rl.write import Write, by_teacher, from_experience, local_teacher, stop_at, with_question
 
 TAUGHT = "teacher_programs"
 """Phase whose programs a teacher wrote."""
@@ -314,13 +313,11 @@ def _second_step(policy: Policy, settings: TeacherSection) -> int:
 
 
 def _local(policy: Policy, settings: TeacherSection, form: Form) -> Teacher:
-    strings = stop_strings(settings, form)
-    vocabulary = policy.model.config.get_text_config().vocab_size
     return local_teacher(
         policy,
         temperature=settings.temperature,
         max_new_tokens=settings.max_new_tokens,
-        stop=StopStrings(strings, policy.tokenizer, vocabulary) if strings else None,
+        stop=stop_at(policy, stop_strings(settings, form)),
     )
 
 

@@ -16,7 +16,7 @@ from envs.forms import Form, form_of, program_of, references, retold
 from envs.problem import Problem
 from envs.prompts import completion_for, plain
 from envs.rollout import Group, Prompt, Rollout, Segment, StopReason
-from rl.decode import Completion, Insert, StopStrings, sample
+from rl.decode import DEDENT, Completion, Insert, StopStrings, sample
 from rl.models import Policy
 from rl.teachers import Answer, Question, Teacher
 
@@ -24,6 +24,16 @@ Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
 Write = Callable[[Sequence[Problem], int], Iterator[Group]]
 """(problems, round) -> their Groups; the verdict of a program that nobody has run yet is None."""
+
+
+def stop_at(policy: Policy, strings: Sequence[str], *, at_dedent: bool = False) -> StopStrings | None:
+    """What ends the policy's completions besides the end of text; None for nothing.
+
+    `at_dedent` adds every line after the first that begins in column 0.
+    """
+    strings = (*strings, *(DEDENT if at_dedent else ()))
+    vocabulary = policy.model.config.get_text_config().vocab_size
+    return StopStrings(strings, policy.tokenizer, vocabulary) if strings else None
 
 
 def by_policy(

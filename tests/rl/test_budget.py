@@ -150,6 +150,7 @@ def test_the_command_compares(folders: Path, capsys: pytest.CaptureFixture[str])
         (("--critic", "{}/policy"), "it has no critic.json"),
         (("--critic", "{}/critic", "--budget", "9"), "budget: expected at least max_new_tokens"),
         (("--critic", "{}/critic", "--evalplus", "out"), "do not go with --critic-sampling"),
+        (("--critic", "{}/critic", "--stop", "x"), "do not go with --critic-sampling"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -159,3 +160,14 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_plain_evaluation_ends_programs_where_it_is_told_to(folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    asked = [word for word in words(folders, "--evalplus", str(out)) if word != "--critic-sampling"]
+    assert main(asked) == 0
+    whole = [json.loads(line)["solution"] for line in out.read_text().splitlines()]
+    assert main([*asked, "--stop", "return"]) == 0
+    cut = [json.loads(line)["solution"] for line in out.read_text().splitlines()]
+    assert any("return" in program for program in whole)
+    assert not any("return" in program for program in cut)
