@@ -18,6 +18,7 @@ from envs.forms import Form, asking_in, references, refuse_other_kinds
 from envs.grading import Grader
 from envs.problem import Problem
 from envs.problem_sets import load_problems
+from envs.problem_sets.problem_set import DataError
 from envs.rollout import Prompt
 from rl.alarms import Thresholds
 from rl.checkpoint import Checkpoints, Part, RandomNumbers
@@ -197,7 +198,8 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     """Load problems and model, start and check the graders, open the run folder; closes all of it, whatever happens."""
     data = config.data
     refuse_missing(config.log.to)
-    splits = {name: _load(config, name) for name in {data.labelled, data.train, data.dev, data.test}}
+    named = dict.fromkeys((data.labelled, data.train, data.dev, data.test))
+    splits = {name: _load(config, name) for name in named}
     form = Form(config.reasoning.form)
     for split in splits.values():
         refuse_other_kinds(split, form)
@@ -273,7 +275,11 @@ def _seed_everything(seed: int) -> None:
 
 
 def _load(config: RunConfig, split: str) -> tuple[Problem, ...]:
-    return load_problems(config.data.name, split, config.data.path).problems
+    try:
+        return load_problems(config.data.name, split, config.data.path).problems
+    except DataError as error:
+        key = next(key for key in ("labelled", "train", "dev", "test") if getattr(config.data, key) == split)
+        raise UserError(f"data.{key}: {error}") from None
 
 
 def _training_text(problem: Problem, form: Form) -> str:

@@ -219,20 +219,6 @@ def by_teacher(
     return write
 
 
-def together(*writers: Write) -> Write:
-    """Every writer attempts every problem: a Group holds the rollouts of all of them, writer by writer."""
-
-    def write(problems: Sequence[Problem], round_number: int) -> Iterator[Group]:
-        for groups in zip(*(writer(problems, round_number) for writer in writers), strict=True):
-            yield Group(
-                groups[0].problem,
-                tuple(rollout for group in groups for rollout in group.rollouts),
-                tuple(verdict for group in groups for verdict in group.verdicts),
-            )
-
-    return write
-
-
 def either(belongs_to_first: Callable[[Problem], bool], first: Write, second: Write) -> Write:
     """Each problem is attempted by one of two writers; those of the first come first."""
 

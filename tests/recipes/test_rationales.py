@@ -19,7 +19,7 @@ from tests.recipes.test_recipes import small_run
 from tests.recipes.test_teachers import FEW, metrics, store_answers
 from tests.rl.fake_server import serving
 
-WORDS = ["--data.name", "word_problems", "--sampling.max_new_tokens", "40"]
+WORDS = ["--data.name", "word_problems", "--data.train", "train", "--sampling.max_new_tokens", "40"]
 HELD_OUT, LESSONS = slice(0, 6), slice(6, 18)
 """FEW makes the first train problems dev, and lets a teacher attempt the next ones."""
 
@@ -150,7 +150,7 @@ def test_gsm8k_is_reasoned_about_in_words(tmp_path: Path, real_data: Path) -> No
     problems = load_problems("gsm8k", "train", real_data / "gsm8k").problems[:40]
     store_answers(tmp_path / "answers.jsonl", [(p.id, f"{worked(p, Form.NATURAL)}") for p in problems])
     done = small_run(
-        "finetune_cot", tmp_path / "run", *FEW, "--data.name", "gsm8k", "--data.path", str(real_data / "gsm8k"),
+        "finetune_cot", tmp_path / "run", *FEW, "--data.name", "gsm8k", "--data.train", "train", "--data.path", str(real_data / "gsm8k"),
         "--teacher.file", str(tmp_path / "answers.jsonl"), "--reasoning.form", "natural",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -185,7 +185,7 @@ def sums(folder: Path) -> None:
 
 
 LEARNING = (
-    "--data.name files --data.dev_size 8 --data.test_size 16 --warm_start.problems_per_round 16 --warm_start.stop_above 1 "
+    "--data.name files --data.train train --data.dev_size 8 --data.test_size 16 --warm_start.problems_per_round 16 --warm_start.stop_above 1 "
     "--warm_start.learning_rate 1e-2 --warm_start.evaluate_every 100 --sampling.max_new_tokens 30 --json"
 ).split()
 TAUGHT = (

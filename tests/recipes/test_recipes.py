@@ -104,8 +104,12 @@ def test_a_trained_policy_is_evaluated_from_its_run_folder(tmp_path: Path) -> No
     assert (result["n_problems"], result["n_programs"]) == (5, 10)
 
 
-def guesses(folder: Path) -> None:
-    """Guess a number: the labelled solutions say each of 0 to 7 equally often, the tests of the others want 5."""
+def guesses(folder: Path, *, told: bool = False) -> None:
+    """Guess a number: the labelled solutions say each of 0 to 7 equally often, the tests want 5.
+
+    Where it is `told`, an example test says so, and so does every repair prompt.
+    """
+    test = {"input": [], "output": 5}
     for split in ("labelled", "train", "dev", "test"):
         rows = [
             {
@@ -114,7 +118,8 @@ def guesses(folder: Path) -> None:
                 "interface": "function",
                 "entry_point": "solve",
                 "starter_code": "def solve():\n",
-                "hidden_tests": [{"input": [], "output": 5}],
+                "example_tests": [test] if told else [],
+                "hidden_tests": [test],
                 "solutions": [f"def solve():\n    return {index // 8}\n"] if split == "labelled" else [],
             }
             for index in range(64)

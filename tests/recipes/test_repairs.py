@@ -12,31 +12,8 @@ from rl.experience import read_rows
 from rl.models import load_policy
 from rl.selftest.resume import differing_files
 from tests.command import rl_train
-from tests.recipes.test_recipes import small_run
+from tests.recipes.test_recipes import guesses, small_run
 from tests.rl.test_resume import die, finish
-
-SAID = 5
-"""What every problem wants: its example test says so, and so does every repair prompt."""
-
-
-def told(folder: Path) -> None:
-    """Say a number: the labelled solutions say each of 0 to 7 equally often, an example test wants 5."""
-    for split in ("labelled", "train", "dev", "test"):
-        rows = [
-            {
-                "id": f"{split}-{index}",
-                "statement": f"say {index % 8}",
-                "interface": "function",
-                "entry_point": "solve",
-                "starter_code": "def solve():\n",
-                "example_tests": [{"input": [], "output": SAID}],
-                "hidden_tests": [{"input": [], "output": SAID}],
-                "solutions": [f"def solve():\n    return {index // 8}\n"] if split == "labelled" else [],
-            }
-            for index in range(64)
-        ]
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
 
 WORDS = (
     "--data.name files --data.train train --data.test_size 32 --warm_start.rounds 70 --warm_start.problems_per_round 16 "
@@ -56,7 +33,7 @@ def run_of(recipe: str, folder: Path, *words: str) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a_repair_model_mends_what_sampling_again_does_not_and_serves_critic_sampling(tmp_path: Path) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     found = run_of("repair", tmp_path / "run")
     assert found["sampling again what failed"] < 0.4
     assert found["repairing it"] > 0.8
@@ -79,7 +56,7 @@ def test_a_repair_model_mends_what_sampling_again_does_not_and_serves_critic_sam
 
 @pytest.mark.slow
 def test_programs_of_another_run_are_learned_from(tmp_path: Path) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     run_of("grpo", tmp_path / "other")
     begin = ("--model.name", f"{tmp_path}/other/checkpoints/warm_start", "--warm_start.rounds", "0")
     found = run_of("repair", tmp_path / "run", *begin, "--repair.run", f"{tmp_path}/other", "--repair.also_plain", "1")
@@ -99,7 +76,7 @@ def test_programs_of_another_run_are_learned_from(tmp_path: Path) -> None:
 def test_a_run_that_cannot_be_learned_from_is_refused_before_anything_is_trained(
     tmp_path: Path, run: str, said: str
 ) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     for name in ("began", "strange"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
@@ -122,7 +99,7 @@ def test_without_programs_that_pass_there_is_nothing_to_repair_by(tmp_path: Path
 
 @pytest.mark.slow
 def test_reinforcement_over_turns_learns_and_measures_its_repairs(tmp_path: Path) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     found = run_of(
         "rlef", tmp_path / "run", *"--rlef.imitate_repairs 0 --reinforce.rounds 40 --reinforce.reward binary".split()
     )
@@ -143,7 +120,7 @@ RESUMED = ("--recipe", "rlef", *WORDS, "--reinforce.rounds", "8", "--repair.epoc
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", [("grading", 8), ("storing", 12)], ids=str)
 def test_turns_go_on_to_the_same_bytes(tmp_path: Path, moment: tuple[str, int]) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     words = (*RESUMED, "--data.path", str(tmp_path))
     finish(tmp_path / "unharmed", words)
     assert {"repair_pairs", "reinforce"} <= {row["phase"] for row in read_rows(tmp_path / "unharmed/experience")}
@@ -154,7 +131,7 @@ def test_turns_go_on_to_the_same_bytes(tmp_path: Path, moment: tuple[str, int]) 
 
 @pytest.mark.slow
 def test_a_run_with_a_critic_ends_with_the_command_that_samples_by_it(tmp_path: Path) -> None:
-    told(tmp_path)
+    guesses(tmp_path, told=True)
     words = ("--data.path", str(tmp_path), *WORDS, "--reinforce.rounds", "1", "--critic.problems", "16")
     done = small_run("coderl", tmp_path / "run", *words)
     assert done.returncode == 0, done.stderr

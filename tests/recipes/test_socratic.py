@@ -19,7 +19,7 @@ from tests.recipes.test_recipes import small_run
 from tests.rl.dying_run import run_and_die
 
 WORDS = (
-    "--data.name files --data.dev_size 8 --data.test_size 8 --warm_start.rounds 0 --sampling.max_new_tokens 64 "
+    "--data.name files --data.train train --data.dev_size 8 --data.test_size 8 --warm_start.rounds 0 --sampling.max_new_tokens 64 "
     "--evaluation.temperature 0 --evaluation.n 1 --evaluation.ks [1] --socratic.model scratch:nano --socratic.problems 16 "
     "--socratic.steps 100 --socratic.problems_per_round 8 --socratic.learning_rate 1e-2 --socratic.evaluate_every 50 --json"
 ).split()

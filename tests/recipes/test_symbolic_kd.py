@@ -99,7 +99,7 @@ def test_a_critic_of_few_labels_keeps_a_purer_corpus(name: str, tmp_path: Path, 
     assert load_critic(critic, load_policy(str(run / "checkpoints/final")).tokenizer).settings.classes == "binary"
 
 
-WORDS = "--data.name word_problems --data.labelled train --data.dev train".split()
+WORDS = "--data.name word_problems --data.labelled train --data.train train --data.dev train".split()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from rl.losses import cross_entropy, only, policy_gradient
 from rl.models import LanguageModel, load_policy
 from rl.recipes.coderl import credit, objective
 from rl.score import SAMPLED, WRITTEN, authors, critic_values, scores
-from rl.write import either, together, ungraded
+from rl.write import either, ungraded
 from tests.builders import a_group, a_problem, a_rollout
 
 C, W, P, S = Outcome.COMPILE_ERROR, Outcome.WRONG_ANSWER, Outcome.PASSED, Outcome.SANDBOX_ERROR
@@ -159,7 +159,7 @@ def test_a_decaying_weight_falls_linearly_from_one() -> None:
     assert weighted[0][batch.learned_BT[0]].tolist() == pytest.approx([2.0, 1.5, 1.0, 0.5])
 
 
-def test_writers_stand_together_or_apart() -> None:
+def test_each_writer_attempts_the_problems_that_belong_to_it() -> None:
     problems = [a_problem(name) for name in "abc"]
 
     def writer(author: str):  # type: ignore[no-untyped-def]
@@ -172,7 +172,5 @@ def test_writers_stand_together_or_apart() -> None:
     def programs(groups: Sequence[Group]) -> list[list[str]]:
         return [[r.program for r in group.rollouts] for group in groups]
 
-    both = together(writer("x"), writer("y"))
-    assert programs(list(both(problems[:2], 3))) == [["x a 3", "y a 3"], ["x b 3", "y b 3"]]
     apart = either(lambda problem: problem.id == "b", writer("x"), writer("y"))
     assert programs(list(apart(problems, 0))) == [["x b 0"], ["y a 0"], ["y c 0"]]

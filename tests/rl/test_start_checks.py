@@ -124,16 +124,18 @@ def test_the_built_in_problem_is_sound(grader: Grader) -> None:
     assert [verdict.outcome for verdict in verdicts] == [Outcome.PASSED, Outcome.WRONG_ANSWER]
 
 
+PASSED_BY_ALL = {
+    "id": "v",
+    "statement": "Anything.",
+    "interface": "assert",
+    "hidden_tests": ["assert True"],
+    "solutions": ["x = 1\n"],
+}
+
+
 def test_the_command_stops_before_it_makes_a_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    row = {
-        "id": "v",
-        "statement": "Anything.",
-        "interface": "assert",
-        "hidden_tests": ["assert True"],
-        "solutions": ["x = 1\n"],
-    }
     for split in ("labelled", "train", "dev", "test"):
-        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(PASSED_BY_ALL) + "\n")
     words = [
         "--data.name",
         "files",
@@ -153,3 +155,12 @@ def test_the_command_stops_before_it_makes_a_run_folder(tmp_path: Path, capsys: 
     )
     assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_split_that_is_not_there_is_told_with_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labelled.jsonl").write_text(json.dumps(PASSED_BY_ALL) + "\n")
+    words = f"--data.name files --data.path {tmp_path} --data.labelled labelled --folder {tmp_path}/run".split()
+    assert main(["run", "rl/configs/quickstart.toml", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"rl-train: data.train: {tmp_path}: no file for split 'compositions'")
+    assert said.count("\n") == 1
