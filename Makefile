@@ -22,13 +22,13 @@ check: setup  ## Format, lint, types and the fast tests: two minutes; the aim is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 -m "not slow and not soak" $(TESTS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not soak" $(TESTS)
 
 test: setup  ## Everything real but short.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 -m "not soak" -rs --durations=20 $(TESTS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not soak" -rs --durations=20 $(TESTS)
 
 test-all: setup  ## Also soaks, browsers and load.
 	$(BIN)/pytest -q -rs $(TESTS)
