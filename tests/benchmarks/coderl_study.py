@@ -20,8 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from critics.model import load_critic
+from critics.outcomes import UNKNOWN, labels_of
+from critics.score import read
+from envs.problem_sets import load_problems
 from rl.bootstrap import difference, mean_over_seeds
-from rl.experience import EVALUATION, read_rows
+from rl.experience import EVALUATION, groups_by_problem, read_rows
+from rl.models import load_policy
 from rl.run import journal, manifest
 
 A = "ce+rl, baseline only (A)"
@@ -40,6 +45,8 @@ REMEDIES = {
     "critic of 3,000 problems": "--critic.problems 3000 --critic.rounds 300",
 }
 """What was tried where the critic's weights do not help (CR-3), each a change of D; compared with A."""
+WEIGHED = 150
+"""Problems whose sampled programs tell how a critic weighs tokens."""
 SETTINGS = {
     "abundant": "",
     "scarce": "--data.labelled_size 800 --warm_start.rounds 300 --warm_start.stop_above 1",
@@ -80,11 +87,11 @@ def main() -> None:
                 words += f" {folder_of(options.folder, D, seed) / 'checkpoints/critic'}"
             more = ["--reinforce.rounds", str(options.rounds), *COMMON.split(), *options.words, *words.split()]
             train(folder_of(options.folder, arm, seed), seed, [*start, *more])
+    command = f"python -m tests.benchmarks.coderl_study --setting {options.setting} --rounds {options.rounds}"
+    command += f" --seeds {options.seeds}" + (f" --arms '{options.arms}'" if options.arms else "")
     result = compare(options.folder, seeds, list(arms)) | {
-        "setting": options.setting,
-        "rounds": options.rounds,
-        "words": options.words,
         "seeds": seeds,
+        "command": " ".join([command, "--", *options.words]),
     }
     print(json.dumps(result, indent=2))
     if options.out:
@@ -146,8 +153,31 @@ def compare(folder: Path, seeds: list[int], arms: list[str]) -> dict[str, Any]:
             | {"macro-F1 of the same problem": c["problem"]["macro_f1"], "F1": c["critic"]["1"]["f1"]}
             for c in critics
         ],
+        "token weights": [token_weights(run) for run in runs[D]],
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "manifest": manifest(),
+    }
+
+
+def token_weights(run: Path) -> dict[str, Any]:
+    """How a run's critic weighed the tokens of its sampled programs: mean q_t, by outcome too, and where q_t varies."""
+    critic = load_critic(run / "checkpoints/critic", load_policy(str(run / "checkpoints/final")).tokenizer)
+    problems = load_problems("basics", "compositions").problems
+    groups = list(groups_by_problem(run / "experience", problems, ("reinforce",)).values())[:WEIGHED]
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    labels = labels_of(groups, critic.settings.classes).tolist()
+    kept = [i for i, label in enumerate(labels) if label != UNKNOWN and rollouts[i].author == "policy"]
+    readings = read(critic, [rollouts[i] for i in kept])
+    q_NT = [reading.token_probs_TK[:, labels[i]].numpy() for i, reading in zip(kept, readings, strict=True)]
+    means_N, within = np.array([q_T.mean() for q_T in q_NT]), np.mean([q_T.var() for q_T in q_NT])
+    label_N = np.array([labels[i] for i in kept])
+    names = critic.settings.classes.names
+    return {
+        "mean q": round(float(means_N.mean()), 3),
+        "mean q by outcome": {
+            name: round(float(means_N[label_N == k].mean()), 3) for k, name in enumerate(names) if k in label_N
+        },
+        "share of its variance within programs": round(float(within / (within + means_N.var())), 3),
     }
 
 
