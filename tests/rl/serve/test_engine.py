@@ -55,9 +55,7 @@ def ids(rows: Sequence[Sequence[Row]]) -> list[list[tuple[int, ...]]]:
 def test_it_samples_what_the_sampler_samples(engine: Engine, policy: Policy) -> None:
     seeds = [[1, 2], [3, 4], [5, 6], [7, 8]]
     expected = sample(policy.model, PROMPTS, seeds, temperature=0.8, max_new_tokens=LONG, end_id=policy.end_id)
-    found = answered(
-        engine, *(Ask(prompt, tuple(own), LONG, 0.8) for prompt, own in zip(PROMPTS, seeds, strict=True))
-    )
+    found = answered(engine, *(Ask(prompt, tuple(own), LONG, 0.8) for prompt, own in zip(PROMPTS, seeds, strict=True)))
     assert ids(found) == [[completion.ids for completion in group] for group in expected]
     assert [[row.stop for row in group] for group in found] == [[one.stop for one in group] for group in expected]
     assert found[1][0].log_probs == pytest.approx(expected[1][0].log_probs, abs=1e-5)
