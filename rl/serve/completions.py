@@ -218,7 +218,7 @@ class _ChoiceStream:
         piece = "".join(map(self.text.add, ids)) + (self.text.end() if reason else "")
         choices = [] if self.begun else self._first(work, place)
         self.begun = True
-        if piece or told:
+        if piece or told or (ids and self.asked.body.return_token_ids):
             choices.append(self._piece(piece, ids, told))
         if reason:
             self.ended = True

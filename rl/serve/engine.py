@@ -189,7 +189,7 @@ class Engine:
     def _has_work(self) -> bool:
         """Wait for work; False once closed."""
         with self._changed:
-            while not (self._closed or self._works):
+            while not (self._closed or self._works or self._open):
                 self._changed.wait()
             return not self._closed
 

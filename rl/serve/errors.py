@@ -66,6 +66,8 @@ def internal() -> ApiError:
 def invalid_body(errors: list[Mapping[str, Any]]) -> ApiError:
     """400 for a body that is not what the endpoint takes: the first thing that is wrong with it."""
     first = errors[0]
+    if first["type"] == "json_invalid":
+        return bad_request(f"the body is not JSON: {printable(str(first['ctx']['error']), 200)}")
     where = [str(part) for part in first["loc"] if part != "body"]
     name = ".".join(where)
     message = f"{name}: {first['msg']}" if name else str(first["msg"])

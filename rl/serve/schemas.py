@@ -10,7 +10,9 @@ LONGEST_TEXT = 1_000_000
 """Characters of any one text."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+# Lists fail at their first mistake: a million of them, each told, would be an attack.
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, fail_fast=True)]
+Texts = Annotated[list[Text], Field(min_length=1, fail_fast=True)]
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -72,7 +74,7 @@ class _Sampling(_Body):
     seed: Seed | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    stop: StopString | Annotated[list[StopString], Field(max_length=16)] | None = None
+    stop: StopString | Annotated[list[StopString], Field(max_length=16, fail_fast=True)] | None = None
     max_tokens: int | None = Field(None, ge=0)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -97,9 +99,7 @@ class _Sampling(_Body):
 class CompletionRequest(_Sampling):
     """POST /v1/completions."""
 
-    prompt: (
-        Text | Annotated[list[Text], Field(min_length=1)] | TokenIds | Annotated[list[TokenIds], Field(min_length=1)]
-    )
+    prompt: Text | Texts | TokenIds | Annotated[list[TokenIds], Field(min_length=1, fail_fast=True)]
     best_of: int | None = Field(None, ge=1)
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=20)
@@ -113,7 +113,7 @@ class TextPart(_Body):
 
 class Message(_Body):
     role: str = Field(max_length=100)
-    content: Text | list[TextPart] | None = None
+    content: Text | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
 
     @property
     def text(self) -> str:
@@ -125,7 +125,7 @@ class Message(_Body):
 class ChatRequest(_Sampling):
     """POST /v1/chat/completions."""
 
-    messages: list[Message] = Field(min_length=1, max_length=1000)
+    messages: list[Message] = Field(min_length=1, max_length=1000, fail_fast=True)
     max_completion_tokens: int | None = Field(None, ge=0)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)

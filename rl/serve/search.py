@@ -6,6 +6,7 @@ Whoever leaves cancels all three: the engine lets go of the rows, the grader of 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from envs.prompts import plain
 from envs.rollout import Prompt, StopReason
 from envs.verdict import Verdict
 from rl.decode import Completion
+from rl.models import positions
 from rl.serve.engine import Ask, Engine
 from rl.serve.errors import bad_request, printable, shutting_down
 from rl.serve.schemas import SearchOptions
@@ -31,6 +33,8 @@ from rl.write import continuing
 
 Say = Callable[[str], object]
 """Told of progress, from any thread."""
+LARGEST_TESTS = 2**16
+"""Bytes of all example tests of a problem, as JSON."""
 DEEPEST_TEST = 50
 """Lists within lists that an example test may hold: far less than what Python's own recursion bears."""
 
@@ -106,7 +110,10 @@ def planned(
     shares = service.shares
     problem = _problem(service, options, statement)
     asked = prompt or plain(problem)
-    longest = service.longest(service.policy.encode(asked.text), wanted)
+    prompt_ids = service.policy.encode(asked.text)
+    if not prompt_ids:
+        raise bad_request("critic: expected a prompt that is not empty", "prompt")
+    longest = min(service.longest(prompt_ids, wanted), (positions(service.critic.backbone) or 2**31) - len(prompt_ids))
     budget = options.budget or min(options.n * longest, shares.max_budget)
     for name, value, most in (("n", options.n, shares.max_rows), ("budget", budget, shares.max_budget)):
         if value > most:
@@ -237,8 +244,7 @@ def _problem(service: Service, options: SearchOptions, statement: str) -> Proble
         raise bad_request(
             f"example_tests: expected at most {shares.max_tests}; got {len(options.example_tests)}", "example_tests"
         )
-    if _depth(options.example_tests) > DEEPEST_TEST:
-        raise bad_request(f"example_tests: expected lists within lists {DEEPEST_TEST} deep at most", "example_tests")
+    _check_tests(options.example_tests)
     for name, value, most in (
         ("limits.cpu_s", limits.cpu_s, shares.max_cpu_s),
         ("limits.memory_mb", limits.memory_mb, shares.max_memory_mb),
@@ -261,6 +267,18 @@ def _problem(service: Service, options: SearchOptions, statement: str) -> Proble
         raise bad_request(printable(str(error), 500)) from None
 
 
+def _check_tests(tests: Sequence[Any]) -> None:
+    """Raise ApiError for tests that are too deep, too large or no text: others would have to bear them."""
+    if _depth(tests) > DEEPEST_TEST:
+        raise bad_request(f"example_tests: expected lists within lists {DEEPEST_TEST} deep at most", "example_tests")
+    try:
+        size = len(json.dumps(tests, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        raise bad_request("example_tests: expected texts of whole characters", "example_tests") from None
+    if size > LARGEST_TESTS:
+        raise bad_request(f"example_tests: expected at most {LARGEST_TESTS} bytes; got {size}", "example_tests")
+
+
 def _depth(value: object) -> int:
     """How deep lists and objects lie in each other."""
     depth, level = 0, [value]
@@ -275,6 +293,8 @@ def _parts(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
 
 def _interface(options: SearchOptions) -> Interface:
     """How the tests call the program, by what they look like."""
-    if options.example_tests and isinstance(options.example_tests[0], str):
+    first = options.example_tests[0] if options.example_tests else None
+    if isinstance(first, str):
         return Interface.ASSERT
-    return Interface.FUNCTION if options.entry_point else Interface.STDIO
+    has_texts = first is None or (isinstance(first, dict) and isinstance(first.get("input"), str))
+    return Interface.STDIO if has_texts and options.entry_point is None else Interface.FUNCTION

@@ -122,6 +122,10 @@ HOSTILE: dict[str, Any] = {
     "an empty stop": b'{"model": "world", "prompt": "a", "stop": ""}',
     "texts for numbers": b'{"model": "world", "prompt": "a", "n": "5"}',
     "a test of the wrong form": b'{"problem": "x", "entry_point": "f", "example_tests": [5]}',
+    "half a character in a test": b'{"problem": "x", "example_tests": [{"input": "\\ud800", "output": ""}]}',
+    "no name to call": b'{"problem": "x", "example_tests": [{"input": [1], "output": 1}]}',
+    "an empty problem": b'{"problem": ""}',
+    "large tests": b'{"problem": "x", "example_tests": [{"input": "' + b"x" * 70_000 + b'", "output": ""}]}',
     "a hostile name": b'{"model": "world", "prompt": 5, "\\ud800\\r\\nSet-Cookie: a": 1}',
 }
 
@@ -173,7 +177,7 @@ def test_metrics_count_what_happened(served: Served) -> None:
     name = 'rl_train_requests_total{path="/v1/completions",status="200"}'
     before, tokens = counted(name), counted("rl_train_generated_tokens_total")
     used = ask(f"{served.url}/v1/completions", COMPLETION | {"n": 3}).json["usage"]["completion_tokens"]
-    assert counted(name) == before + 1
+    until(lambda: counted(name) == before + 1)
     assert counted("rl_train_generated_tokens_total") == tokens + used
     assert counted("rl_train_open_completions") == 0
 
