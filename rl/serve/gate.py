@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rl.serve.errors import ApiError
+from rl.serve.errors import ApiError, shutting_down
 from rl.serve.metrics import Metrics
 
 OPEN_PATHS = ("/health", "/ready")
@@ -79,6 +79,9 @@ class Gate:
                     await self._answer(scope, body, receive, send_on)
         except ApiError as error:
             await error.response()(scope, receive, send_on)
+        except asyncio.CancelledError:  # by uvicorn, which has waited long enough for the end
+            if status == "left":
+                await shutting_down().response()(scope, receive, send_on)
         except _SlowReaderError:
             status = "slow"  # uvicorn closes the connection of an answer that was not finished
         finally:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from critics.model import OutcomeCritic, load_critic, same_ids
 from envs.errors import UserError
 from envs.grading import Grader
@@ -155,7 +157,7 @@ def failure(error: Exception) -> Exception:
 def load_service(
     models: Models, shares: Shares, metrics: Metrics, *, workers: int | None = None, isolation: str | None = None
 ) -> Service:
-    """Read the models from their folders, and start what runs them.
+    """Read the models from their folders, onto the GPU where there is one, and start what runs them.
 
     Raises UserError for what cannot be read, and for a critic or repair model of another tokenizer than the policy's.
     """
@@ -166,6 +168,10 @@ def load_service(
         raise UserError("--repair: a repair model mends what critic sampling finds; expected --critic as well")
     if repair is not None and not same_ids(repair.tokenizer, policy.tokenizer):
         raise UserError(f"--repair: {models.repair} was made with another tokenizer than {models.policy}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for model in (policy.model, critic, None if repair is None else repair.model):
+        if model is not None:
+            model.to(device)
     grader = Grader(workers, isolation=isolation) if critic is not None else None
     name = models.name or models.policy.resolve().name
     return Service(name, policy, critic=critic, repair=repair, grader=grader, shares=shares, metrics=metrics)

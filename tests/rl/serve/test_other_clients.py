@@ -97,7 +97,7 @@ def test_lm_eval_measures_likelihoods_and_generates(url: str, world_folder: Path
     (tmp_path / "generation.yaml").write_text(GENERATION % (tmp_path / "rows.jsonl"))
     model = world_folder / "checkpoints" / "final"
     arguments = f"model=world,base_url={url}/completions,tokenizer={model},tokenizer_backend=huggingface,max_length=1024,num_concurrent=2"
-    lm_eval = environment("lm-eval[api]", "torch", "transformers") / "lm_eval"
+    lm_eval = environment("lm-eval[api]", "transformers") / "lm_eval"
     tasks = ("--tasks", "sums_likelihood,sums_generation", "--include_path", tmp_path)
     run(
         lm_eval, "--model", "local-completions", "--model_args", arguments, *tasks, "--batch_size", 2,
