@@ -60,20 +60,34 @@ def running(load: Callable[[Metrics], Service], gate: GateSettings = OPEN) -> It
 
 def ask(url: str, body: Any = None, headers: Mapping[str, str] = {}, *, method: str | None = None) -> Reply:
     """GET without a body, otherwise POST it: bytes as they are, anything else as JSON."""
-    connection, path = connect(url)
-    with contextlib.closing(connection):
+    with connected(url) as connection:
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method or ("GET" if body is None else "POST"), path, data, kind | dict(headers))
+        connection.request(
+            method or ("GET" if body is None else "POST"), urllib.parse.urlsplit(url).path, data, kind | dict(headers)
+        )
         response = connection.getresponse()
         return Reply(response.status, dict(response.getheaders()), response.read())
 
 
-def connect(url: str, timeout: float = 60) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to where a URL points, and the path there."""
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[http.client.HTTPConnection]:
+    """A connection to where a URL points; it ends with the block."""
     parts = urllib.parse.urlsplit(url)
     assert parts.hostname is not None
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout), parts.path
+    with contextlib.closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)) as connection:
+        connection.connect()
+        yield connection
+
+
+@contextlib.contextmanager
+def asking(url: str, body: Any) -> Iterator[http.client.HTTPConnection]:
+    """A request that is sent, and whose answer nobody has read; who asked leaves with the block."""
+    with connected(url) as connection:
+        connection.request(
+            "POST", urllib.parse.urlsplit(url).path, json.dumps(body), {"Content-Type": "application/json"}
+        )
+        yield connection
 
 
 def events(body: bytes) -> list[Any]:

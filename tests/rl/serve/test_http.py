@@ -14,7 +14,7 @@ from rl.serve.metrics import Metrics
 from rl.serve.service import Service
 from tests.command import Served
 from tests.rl.serve.conftest import a_service
-from tests.rl.serve.running import Reply, ask, connect, events, running, until
+from tests.rl.serve.running import Reply, ask, asking, connected, events, running, until
 from tests.small_world import World
 
 COMPLETION = {"model": "world", "prompt": "def f(a, b):\n", "max_tokens": 8, "seed": 1}
@@ -82,15 +82,12 @@ def test_who_comes_when_too_many_are_here_is_told_to_come_again(small_world: Wor
     service = a_service(small_world)
     with running(lambda _: service, GateSettings(max_requests=1)) as url:
         until(lambda: ask(f"{url}/ready").status == 200)
-        connection, path = connect(f"{url}/v1/completions")
-        long = COMPLETION | {"max_tokens": 900, "n": 8, "temperature": 2.0}
-        connection.request("POST", path, json.dumps(long), {"Content-Type": "application/json"})
-        until(lambda: service.engine.load[0] > 0)
-        reply = ask(f"{url}/v1/completions", COMPLETION)
-        assert (reply.status, reply.error["type"]) == (429, "rate_limit_error")
-        assert int(reply.headers["retry-after"]) > 0
-        assert ask(f"{url}/health").status == 200
-        connection.close()
+        with asking(f"{url}/v1/completions", COMPLETION | {"max_tokens": 900, "n": 8, "temperature": 2.0}):
+            until(lambda: service.engine.load[0] > 0)
+            reply = ask(f"{url}/v1/completions", COMPLETION)
+            assert (reply.status, reply.error["type"]) == (429, "rate_limit_error")
+            assert int(reply.headers["retry-after"]) > 0
+            assert ask(f"{url}/health").status == 200
         until(lambda: ask(f"{url}/v1/completions", COMPLETION).status == 200)
 
 
@@ -140,24 +137,26 @@ def test_a_hostile_body_is_refused_in_one_sentence(served: Served, name: str, pa
 
 
 def test_a_large_body_is_refused_before_it_is_read(served: Served) -> None:
-    connection, path = connect(f"{served.url}/v1/completions")
-    connection.putrequest("POST", path)
-    connection.putheader("Content-Length", str(50 * 2**20))
-    connection.endheaders()
-    response = connection.getresponse()
-    assert response.status == 413
-    assert json.loads(response.read())["error"]["code"] == "body_too_large"
+    with connected(served.url) as connection:
+        connection.putrequest("POST", "/v1/completions")
+        connection.putheader("Content-Length", str(50 * 2**20))
+        connection.endheaders()
+        response = connection.getresponse()
+        assert response.status == 413
+        assert json.loads(response.read())["error"]["code"] == "body_too_large"
 
 
 def test_a_large_body_without_a_length_is_refused_too(served: Served) -> None:
-    connection, path = connect(f"{served.url}/v1/completions")
-    connection.putrequest("POST", path)
-    connection.putheader("Transfer-Encoding", "chunked")
-    connection.endheaders()
-    chunk = b"%x\r\n%s\r\n" % (2**16, b" " * 2**16)
-    for _ in range(65):
-        connection.send(chunk)
-    assert connection.getresponse().status == 413
+    with connected(served.url) as connection:
+        connection.putrequest("POST", "/v1/completions")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        chunk = b"%x\r\n%s\r\n" % (2**16, b" " * 2**16)
+        for _ in range(65):
+            connection.send(chunk)
+        response = connection.getresponse()
+        assert response.status == 413
+        response.read()
 
 
 def test_methods_and_paths_that_are_not_there(served: Served) -> None:

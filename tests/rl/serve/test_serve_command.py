@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.command import rl_train, serving
 from tests.processes import descendants
-from tests.rl.serve.running import Reply, ask, connect, until
+from tests.rl.serve.running import ask, asking, connected, until
 
 LONG = {"model": "world", "prompt": "def f(a, b):\n", "max_tokens": 600, "temperature": 2.0, "n": 4, "seed": 1}
 
@@ -26,15 +25,12 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_leaves_nothing(world_fold
         solve = {"problem": "a", "example_tests": ["assert 1"], "budget": 20, "max_tokens": 10, "n": 1}
         assert ask(f"{served.url}/v1/solve", solve).status == 200
         below = descendants(pid)
-        idle, _ = connect(served.url)
-        idle.connect()
-        found: list[Reply] = []
-        asking = threading.Thread(target=lambda: found.append(ask(f"{served.url}/v1/completions", LONG)))
-        asking.start()
-        until(lambda: b"rl_train_requests_in_flight 1.0" in ask(f"{served.url}/metrics").body)
-        os.kill(pid, signal.SIGTERM)
-        asking.join(60)
-        assert [reply.status for reply in found] == [200]
+        with connected(served.url), asking(f"{served.url}/v1/completions", LONG) as connection:
+            until(lambda: b"rl_train_requests_in_flight 1.0" in ask(f"{served.url}/metrics").body)
+            os.kill(pid, signal.SIGTERM)
+            response = connection.getresponse()
+            assert response.status == 200
+            assert len(json.loads(response.read())["choices"]) == 4
         served.process.join(30)
         assert served.process.exitcode == 0
         assert below
@@ -47,12 +43,13 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_leaves_nothing(world_fold
 @pytest.mark.slow
 def test_what_does_not_end_in_time_is_told_so(world_folder: Path) -> None:
     with serving("--policy", str(world_folder), "--grace-s", "1", "--max-rows", "64") as served:
-        connection, path = connect(f"{served.url}/v1/completions")
-        body = LONG | {"n": 64, "prompt": ["def f(a, b):\n"] * 64, "max_tokens": 900}
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        until(lambda: b"rl_train_requests_in_flight 1.0" in ask(f"{served.url}/metrics").body)
-        served.process.terminate()
-        assert connection.getresponse().status == 503
+        many = LONG | {"n": 64, "prompt": ["def f(a, b):\n"] * 64, "max_tokens": 900}
+        with asking(f"{served.url}/v1/completions", many) as connection:
+            until(lambda: b"rl_train_requests_in_flight 1.0" in ask(f"{served.url}/metrics").body)
+            served.process.terminate()
+            response = connection.getresponse()
+            assert response.status == 503
+            assert "shutting down" in json.loads(response.read())["error"]["message"]
         served.process.join(20)
         assert served.process.exitcode == 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
@@ -17,7 +16,7 @@ from envs.problem import problem_from_row
 from rl.serve.service import Service
 from tests.processes import descendants
 from tests.rl.serve.conftest import a_service
-from tests.rl.serve.running import ask, connect, running, until
+from tests.rl.serve.running import ask, asking, running, until
 from tests.small_world import World
 
 SUM = {
@@ -150,10 +149,8 @@ def test_who_leaves_takes_completions_and_programs_along(inside: tuple[str, Serv
         ("/v1/completions", {"model": "world", "prompt": "a", "max_tokens": 900, "temperature": 2.0, "stream": True}),
         ("/v1/solve", SUM | {"max_tokens": 900, "temperature": 2.0, "n": 16}),
     ):
-        connection, where = connect(f"{url}{path}")
-        connection.request("POST", where, json.dumps(body), {"Content-Type": "application/json"})
-        until(lambda: service.engine.load[0] > 0)
-        connection.close()
+        with asking(f"{url}{path}", body):
+            until(lambda: service.engine.load[0] > 0)
         until(lambda: service.engine.load == (0, 0), seconds=3)
 
 
@@ -161,11 +158,9 @@ def test_who_leaves_stops_the_program_that_runs(inside: tuple[str, Service]) -> 
     url, service = inside
     assert service.grader is not None
     body = SUM | {"example_tests": [ENDLESS], "interface": "assert", "limits": {"cpu_s": 10}, "n": 1, "budget": 24}
-    connection, where = connect(f"{url}/v1/solve")
-    connection.request("POST", where, json.dumps(body), {"Content-Type": "application/json"})
     grader = service.grader
-    until(lambda: any(worker.outstanding for worker in grader._workers))
-    connection.close()
+    with asking(f"{url}/v1/solve", body):
+        until(lambda: any(worker.outstanding for worker in grader._workers))
     until(lambda: not any(worker.outstanding for worker in grader._workers), seconds=5)
     assert solved(url)["solved"] is True
 
