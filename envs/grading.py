@@ -275,7 +275,8 @@ class _WorkerThread(threading.Thread):
     def give_up(self, jobs: Sequence[_Job]) -> None:
         """End the supervisor if it runs one of these, which nobody waits for; another job would only be run again."""
         outstanding, connection = list(self.outstanding), self.connection
-        if connection is not None and outstanding and any(outstanding[0] is job for job in jobs):
+        runs_any = outstanding and outstanding[0].specification.key in self.sent
+        if connection is not None and runs_any and any(outstanding[0] is job for job in jobs):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -295,7 +296,10 @@ class _WorkerThread(threading.Thread):
         header: dict[str, Any] = {"key": job.specification.key}
         try:
             if self.connection is None:
-                self._start_process()
+                self._start_process()  # which takes long enough for everybody to leave
+                if self.grader._is_abandoned(job):
+                    self.outstanding.pop()
+                    return
             assert self.connection is not None
             if job.specification.key not in self.sent:
                 header["specification"] = job.specification.text

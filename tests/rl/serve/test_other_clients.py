@@ -44,8 +44,8 @@ dataset_kwargs: {data_files: {test: %s}}
 test_split: test
 output_type: multiple_choice
 doc_to_text: "{{question}}"
-doc_to_choice: "{{choices}}"
-doc_to_target: "{{right}}"
+doc_to_choice: choices
+doc_to_target: right
 target_delimiter: ""
 metric_list: [{metric: acc}]
 """
@@ -61,7 +61,7 @@ generation_kwargs: {until: ["\\n\\n", "def"], max_gen_toks: 16, do_sample: false
 metric_list: [{metric: exact_match}]
 """
 ROWS = [
-    {"question": f"Give a {sign} b.\ndef f(a, b):\n", "choices": [f"    return a {s} b\n" for s in "+-*"], "right": i}
+    {"question": f"Give a {sign} b.\ndef f(a, b):", "choices": [f"\n    return a {s} b" for s in "+-*"], "right": i}
     for i, sign in enumerate("+-*")
 ]
 
