@@ -32,6 +32,10 @@ LEAST_LOG_PROB = -9999.0
 """What stands for the logarithm of zero, which JSON cannot hold."""
 
 
+class ClosedError(Exception):
+    """The engine ended before the work was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Completions that are wanted of one prompt."""
@@ -153,12 +157,12 @@ class Engine:
     def submit(self, asks: Sequence[Ask], changed: Callable[[], object], *, every_token: bool = False) -> Work:
         """Queue asks; `changed` is called when all is done, and with `every_token` after each step too.
 
-        A completion ends with StopReason.LENGTH where the model has no room for more. Raises RuntimeError once closed.
+        A completion ends with StopReason.LENGTH where the model has no room for more. Raises ClosedError once closed.
         """
         work = Work(asks, changed, every_token)
         with self._changed:
             if self._closed:
-                raise RuntimeError("the engine is closed")
+                raise ClosedError
             self._works.append(work)
             self._changed.notify()
         return work
@@ -184,7 +188,7 @@ class Engine:
                 _fail([work for work, _ in self._open], error)
                 self._rows, self._open = None, []
                 self._tell()
-        _fail(self._works, RuntimeError("the server is shutting down"))
+        _fail(self._works, ClosedError())
 
     def _has_work(self) -> bool:
         """Wait for work; False once closed."""

@@ -25,7 +25,7 @@ from envs.rollout import Prompt, StopReason
 from envs.verdict import Verdict
 from rl.decode import Completion
 from rl.models import positions
-from rl.serve.engine import Ask, Engine
+from rl.serve.engine import Ask, ClosedError, Engine
 from rl.serve.errors import bad_request, printable, shutting_down
 from rl.serve.schemas import SearchOptions
 from rl.serve.service import Service, failure
@@ -176,7 +176,10 @@ def _writer(engine: Engine, author: str, wanted: Search, errand: Errand) -> Writ
             for prompt, seeds, written in zip(prompts_P, seeds_PG, written_P, strict=True)
         ]
         done = threading.Event()
-        work = engine.submit(asks, done.set)
+        try:
+            work = engine.submit(asks, done.set)
+        except ClosedError as error:
+            raise failure(error) from None
         with errand.under_way(work.cancel):
             done.wait()
         if work.error is not None:

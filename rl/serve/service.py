@@ -15,8 +15,8 @@ from critics.model import OutcomeCritic, load_critic, same_ids
 from envs.errors import UserError
 from envs.grading import Grader
 from rl.models import Policy, load_policy, policy_folder
-from rl.serve.engine import Ask, Engine, Work
-from rl.serve.errors import bad_request, internal, shutting_down
+from rl.serve.engine import Ask, ClosedError, Engine, Work
+from rl.serve.errors import ApiError, bad_request, internal, shutting_down
 from rl.serve.metrics import Metrics
 
 
@@ -123,8 +123,8 @@ class Service:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         try:
             work = self.engine.submit(asks, lambda: loop.call_soon_threadsafe(changed.set), every_token=every_token)
-        except RuntimeError:
-            raise shutting_down() from None
+        except ClosedError as error:
+            raise failure(error) from None
         try:
             done = False
             while not done:
@@ -149,9 +149,9 @@ class Service:
         return str(tokenizer.convert_ids_to_tokens(token)) if "�" in text else text
 
 
-def failure(error: Exception) -> Exception:
+def failure(error: Exception) -> ApiError:
     """What a client is told of work that failed: nothing of what is inside."""
-    return shutting_down() if "shutting down" in str(error) else internal()
+    return shutting_down() if isinstance(error, ClosedError) else internal()
 
 
 def load_service(
