@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +78,11 @@ class _Job:
     waiting: list[Future[Verdict]] = field(default_factory=list)
     tries: int = 0
     """Times that it was running when a worker died or could not tell."""
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return all(future.cancelled() for future in self.waiting)
 
 
 class Grader:
@@ -155,6 +160,15 @@ class Grader:
         """Grade all requests and return their verdicts in order."""
         return [future.result() for future in [self.submit(request) for request in requests]]
 
+    def cancel(self, futures: Iterable[Future[Verdict]]) -> None:
+        """Give up some programs: unless somebody else waits for one, it is not run, and is stopped where it runs."""
+        for future in futures:
+            future.cancel()
+        with self._lock:
+            abandoned = [job for job in self._in_flight.values() if job.abandoned]
+        for worker in self._workers:
+            worker.give_up(abandoned)
+
     def close(self) -> None:
         """Stop the workers; what is still queued is cancelled. May be called twice."""
         with self._lock:
@@ -207,6 +221,13 @@ class Grader:
             if future.set_running_or_notify_cancel():
                 future.set_result(verdict)
 
+    def _is_abandoned(self, job: _Job) -> bool:
+        """Whether nobody waits for a job; then nobody finds it in flight any more either."""
+        with self._lock:
+            if job.abandoned:
+                self._in_flight.pop(job.key, None)
+            return job.abandoned
+
     def _retry(self, job: _Job) -> None:
         with self._jobs.mutex:  # past the limit of the queue: a worker must never wait for room
             self._jobs.queue.append(job)
@@ -232,6 +253,8 @@ class _WorkerThread(threading.Thread):
         try:
             while True:
                 job = self._next_job()
+                if job is not None and self.grader._is_abandoned(job):
+                    continue
                 if job is not None:
                     self._send(job)
                 elif not self.outstanding:
@@ -246,6 +269,14 @@ class _WorkerThread(threading.Thread):
         self.stopped.set()
         connection = self.connection
         if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def give_up(self, jobs: Sequence[_Job]) -> None:
+        """End the supervisor if it runs one of these, which nobody waits for; another job would only be run again."""
+        outstanding, connection = list(self.outstanding), self.connection
+        runs_any = outstanding and outstanding[0].specification.key in self.sent
+        if connection is not None and runs_any and any(outstanding[0] is job for job in jobs):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -265,7 +296,10 @@ class _WorkerThread(threading.Thread):
         header: dict[str, Any] = {"key": job.specification.key}
         try:
             if self.connection is None:
-                self._start_process()
+                self._start_process()  # which takes long enough for everybody to leave
+                if self.grader._is_abandoned(job):
+                    self.outstanding.pop()
+                    return
             assert self.connection is not None
             if job.specification.key not in self.sent:
                 header["specification"] = job.specification.text

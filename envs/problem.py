@@ -150,7 +150,7 @@ ROW_KEYS = (
 """Keys of a problem row, in the order in which they are written."""
 
 
-def problem_from_row(row: Mapping[str, Any]) -> Problem:
+def problem_from_row(row: Mapping[str, Any], *, needs_hidden_tests: bool = True) -> Problem:
     """Read a Problem from a JSON row; raises ValueError that names the key, what was found and what was expected."""
     if not isinstance(row, Mapping):
         raise ValueError(f"a problem row is an object; got {type(row).__name__}")
@@ -165,7 +165,7 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
     if entry_point is None and interface in (Interface.FUNCTION, Interface.ANSWER, Interface.PUZZLE):
         raise ValueError(f"entry_point: a {interface} problem names the function that is called; got none")
     hidden = _test_cases(row, "hidden_tests", interface)
-    if not hidden:
+    if needs_hidden_tests and not hidden:
         raise ValueError("hidden_tests: expected at least one test; an empty list would pass every program")
     return Problem(
         id=str(problem_id),

@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_configs(commands)
     _add_grading(commands)
     _add_reading(commands)
+    _add_serving(commands)
     return parser
 
 
@@ -231,6 +232,36 @@ def _add_reading(commands: _Commands) -> None:
     about = "Write report.html into a run folder: what the run learned, where its time went, programs it wrote."
     report = _add(commands, "report", "report", about, "report runs/quickstart")
     report.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="a run: finished, interrupted or still running")
+
+
+def _add_serving(commands: _Commands) -> None:
+    about = "Serve a model over HTTP: OpenAI's surface, and /v1/solve, which searches by critic sampling."
+    serve = _add(commands, "serve", "serve", about, "serve --policy runs/quickstart --critic --port 8000")
+    serve.add_argument("--policy", type=Path, required=True, metavar="PATH", help="run folder, model folder, hub name")
+    serve.add_argument(
+        "--critic",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="PATH",
+        help="folder of a critic (without PATH: the policy's RUN/checkpoints/critic)",
+    )
+    serve.add_argument("--repair", type=Path, metavar="PATH", help="repair model, as --policy (default: no repair)")
+    serve.add_argument("--name", help="what clients call the model (default: the last part of the policy's path)")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    serve.add_argument(
+        "--keys", type=Path, metavar="FILE", help="keys that clients must show, one a line; RL_TRAIN_KEYS adds to them"
+    )
+    serve.add_argument("--max-rows", type=_positive, default=64, help="completions written at once (default: 64)")
+    serve.add_argument("--max-tokens", type=_positive, default=4096, help="longest completion (default: 4096)")
+    serve.add_argument("--max-budget", type=_positive, default=131072, help="tokens of a search (default: 131072)")
+    serve.add_argument("--max-tests", type=_positive, default=64, help="example tests of a problem (default: 64)")
+    serve.add_argument("--max-cpu-s", type=_positive, default=10, help="CPU seconds of a program (default: 10)")
+    serve.add_argument("--max-body-mb", type=_positive, default=4, help="size of a request, in MiB (default: 4)")
+    serve.add_argument("--max-requests", type=_positive, default=256, help="requests answered at once (default: 256)")
+    serve.add_argument("--grace-s", type=_positive, default=30, help="seconds for requests at the end (default: 30)")
+    _add_graders(serve)
 
 
 _COMPLETION_ROWS = 'rows {"problem_id", and "program", "completion" or "program_base64"}'

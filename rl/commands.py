@@ -280,6 +280,28 @@ def doctor(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
+def serve(options: argparse.Namespace, _: list[str]) -> int:
+    """Serve a model over HTTP until it is told to stop."""
+    from rl.serve.start import GateSettings, Models, Place, Shares, read_keys, serve
+
+    critic = options.policy / "checkpoints" / "critic" if options.critic == Path() else options.critic
+    return serve(
+        Models(options.policy, critic, options.repair, options.name),
+        Shares(
+            max_rows=options.max_rows,
+            max_tokens=options.max_tokens,
+            max_budget=options.max_budget,
+            max_tests=options.max_tests,
+            max_cpu_s=options.max_cpu_s,
+        ),
+        GateSettings(
+            keys=read_keys(options.keys), max_body=options.max_body_mb * 2**20, max_requests=options.max_requests
+        ),
+        Place(options.host, options.port, options.grace_s, options.workers, options.isolation),
+        options.json,
+    )
+
+
 def replay(options: argparse.Namespace, _: list[str]) -> int:
     """Grade stored rollouts of a run again and show both verdicts: 1 where one differs."""
     from rl.replay import render, replay

@@ -145,7 +145,7 @@ def _sample(
     limit_R = torch.tensor([max_new_tokens - len(written) for written in written_P], device=device)[owner_R]
     max_new_tokens -= min(map(len, written_P))
     temperature_R1 = temperature_R.unsqueeze(1).to(device)
-    uniform_RT = _uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
+    uniform_RT = uniform([seed for seeds in seeds_PG for seed in seeds], max_new_tokens).to(device)
     ids_RT = torch.zeros(len(owner_R), max_new_tokens, dtype=torch.long, device=device)
     log_probs_RT = torch.zeros(len(owner_R), max_new_tokens, device=device)
     length_R = limit_R.clone()
@@ -157,7 +157,7 @@ def _sample(
     state_B = state_P[owner_R]
     insertions = _Insertions(insert, [written_P[p] for p in owner_R.tolist()])
     for t in range(max_new_tokens):
-        ids_B, log_probs_B = _draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature_R1[row_B])
+        ids_B, log_probs_B = draw(rows.logits_BV.float(), uniform_RT[row_B, t], temperature_R1[row_B])
         insertions.put_into(ids_B, log_probs_B, row_B, ids_RT[:, :t])
         ids_RT[row_B, t], log_probs_RT[row_B, t] = ids_B, log_probs_B
         reason_B = (ids_B == end_id).long()
@@ -167,7 +167,7 @@ def _sample(
         over_B = (reason_B > 0) | (limit_R[row_B] == t + 1)
         if over_B.any():
             length_R[row_B[over_B]], reason_R[row_B[over_B]] = t + 1, reason_B[over_B]
-            gaps, movers, n_open = _close_ranks(over_B)
+            gaps, movers, n_open = close_ranks(over_B)
             rows.close_ranks(gaps, movers, n_open)
             row_B, ids_B, state_B = (moved(part, gaps, movers, n_open) for part in (row_B, ids_B, state_B))
         if len(row_B) == 0 or t == max_new_tokens - 1:
@@ -178,7 +178,7 @@ def _sample(
     return [[_completion(*next(found)) for _ in seeds] for seeds in seeds_PG]
 
 
-def _close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+def close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Ended rows among the first n_open places, the open rows behind those places that shall fill them, and n_open."""
     n_open = int((~over_B).sum())
     gaps = over_B[:n_open].nonzero().squeeze(1)
@@ -186,13 +186,13 @@ def _close_ranks(over_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]
     return gaps, movers, n_open
 
 
-def _uniform(seeds: Sequence[int], length: int) -> torch.Tensor:
+def uniform(seeds: Sequence[int], length: int) -> torch.Tensor:
     """One stream of numbers in [0, 1) per seed."""
     rows = [np.random.Generator(np.random.Philox(key=seed)).random(length, dtype=np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows))
 
 
-def _draw(
+def draw(
     logits_BV: torch.Tensor, uniform_B: torch.Tensor, temperature_B1: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a token per row by inverting the cumulative distribution; returns ids and their log-probs."""

@@ -52,7 +52,10 @@ def open_rows(
 
 
 class CausalRows:
-    """Rows of a causal model: prompts are padded on the left, so that all rows go on at one place of the cache."""
+    """Rows of a causal model: prompts are padded on the left, so that all rows go on at one place of the cache.
+
+    `length_B` counts the tokens that each row has read.
+    """
 
     def __init__(
         self,
@@ -75,30 +78,40 @@ class CausalRows:
             use_cache=True,
             logits_to_keep=1,
         )
-        self.width = mask_PS.shape[1]
         for layer in self.cache.layers:
-            layer.spread(owner_R, self.width + max_new_tokens)
-        self.logits_BV, self.position_B = output.logits[:, -1][owner_R], mask_PS.sum(dim=1)[owner_R]
-        self.mask_BS = torch.nn.functional.pad(mask_PS, (0, max_new_tokens), value=True)[owner_R]
+            layer.spread(owner_R, room=max_new_tokens)
+        self.logits_BV, self.length_B = output.logits[:, -1][owner_R], mask_PS.sum(dim=1)[owner_R]
 
     def step(self, ids_B: torch.Tensor) -> None:
         """As `OpenRows.step`."""
-        self.width += 1
+        place_S = torch.arange(self.cache.get_seq_length(), -1, -1, device=ids_B.device)  # counted from the right end
         output = self.model(
             input_ids=ids_B.unsqueeze(1),
-            attention_mask=self.mask_BS[:, : self.width],
-            position_ids=self.position_B.unsqueeze(1),
+            attention_mask=place_S <= self.length_B.unsqueeze(1),
+            position_ids=self.length_B.unsqueeze(1),
             past_key_values=self.cache,
             use_cache=True,
         )
-        self.logits_BV, self.position_B = output.logits[:, -1], self.position_B + 1
+        self.logits_BV, self.length_B = output.logits[:, -1], self.length_B + 1
 
     def close_ranks(self, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> None:
         """As `OpenRows.close_ranks`."""
         for layer in self.cache.layers:
             layer.close_ranks(gaps, movers, n_open)
-        self.position_B = moved(self.position_B, gaps, movers, n_open)
-        self.mask_BS = moved(self.mask_BS, gaps, movers, n_open)
+        self.length_B = moved(self.length_B, gaps, movers, n_open)
+
+    def join(self, others: CausalRows) -> None:
+        """Add rows that have read other prompts behind these; both have logits."""
+        for layer, other in zip(self.cache.layers, others.cache.layers, strict=True):
+            layer.join(other)
+        self.logits_BV = torch.cat((self.logits_BV, others.logits_BV))
+        self.length_B = torch.cat((self.length_B, others.length_B))
+
+    def trim(self) -> None:
+        """Forget the places of the cache that no row uses any more, once long ones have left."""
+        width = int(self.length_B.max())
+        for layer in self.cache.layers:
+            layer.trim(width)
 
 
 class RowsBehindEncoder:
@@ -133,9 +146,9 @@ class RowsBehindEncoder:
         self.own, self.cross = (Cache(layer_class_to_replicate=_GrowingLayer) for _ in range(2))
         self.cache = EncoderDecoderCache(self.own, self.cross)
         self._read(ids_PS)
-        for cache, n_places in ((self.own, self.width + max_new_tokens), (self.cross, ids_PE.shape[1])):
+        for cache, room in ((self.own, max_new_tokens), (self.cross, 0)):
             for layer in cache.layers:
-                layer.spread(owner_R, n_places)
+                layer.spread(owner_R, room)
         self.logits_BV, self.encoded_BEH, self.mask_BE, self.mask_BS = (
             rows[owner_R] for rows in (self.logits_BV, self.encoded_BEH, self.mask_BE, self.mask_BS)
         )
@@ -197,42 +210,69 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
     values: torch.Tensor
     is_initialized: bool
     buffers: list[torch.Tensor]
-    longest: int
+    end: int
+    """Place of the buffers behind the last one in use."""
+    room: int
+    """Most places that will still be needed."""
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
         if not self.is_initialized:
             self.keys, self.values, self.is_initialized = key_states, value_states, True
             return self.keys, self.values
-        n_rows, start = self.keys.shape[0], self.keys.shape[2]
-        end = start + key_states.shape[2]
-        if end > self.buffers[0].shape[2]:
-            self._allocate(slice(None), end)
+        n_rows, width = self.keys.shape[0], self.keys.shape[2]
+        n_new = key_states.shape[2]
+        if self.end + n_new > self.buffers[0].shape[2]:
+            self._lay_out(n_rows, width)
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[:n_rows, :, start:end] = states
-        self.keys, self.values = (buffer[:n_rows, :, :end] for buffer in self.buffers)
+            buffer[:n_rows, :, self.end : self.end + n_new] = states
+        self.end += n_new
+        self.room -= n_new
+        self._see(n_rows, width + n_new)
         return self.keys, self.values
 
-    def spread(self, owner_B: torch.Tensor, longest: int) -> None:
-        """Copy row owner_B[b] to row b; no row will grow beyond `longest` places."""
-        self.longest = longest
-        self._allocate(owner_B, self.keys.shape[2])
+    def spread(self, owner_B: torch.Tensor, room: int) -> None:
+        """Copy row owner_B[b] to row b; no row will grow by more than `room` places."""
+        self.keys, self.values, self.room = self.keys[owner_B], self.values[owner_B], room
+        self._lay_out(len(owner_B), self.keys.shape[2])
 
     def close_ranks(self, gaps: torch.Tensor, movers: torch.Tensor, n_open: int) -> None:
         """Move the rows `movers` to `gaps` and keep the first n_open."""
         self.keys = moved(self.keys, gaps, movers, n_open)
         self.values = moved(self.values, gaps, movers, n_open)
 
-    def _allocate(self, rows: torch.Tensor | slice, n_places: int) -> None:
-        n_places = min(n_places + CACHE_BLOCK, self.longest)
-        self.buffers = [_with_room(held, rows, n_places) for held in (self.keys, self.values)]
-        length = self.keys.shape[2]
-        self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
+    def join(self, other: _GrowingLayer) -> None:
+        """Add another layer's rows behind these, so that all end at the same place."""
+        (n_rows, _, width, _), (n_others, _, others_width, _) = self.keys.shape, other.keys.shape
+        n_all, widest = n_rows + n_others, max(width, others_width)
+        self.room = max(self.room, other.room)
+        if n_all > self.buffers[0].shape[0] or widest > self.end:
+            self._lay_out(max(n_all, self.buffers[0].shape[0]), widest)
+        for buffer, states in zip(self.buffers, (other.keys, other.values), strict=True):
+            # Nobody attends to what lies left of a row, but weight 0 times what is not a number is not a number.
+            buffer[:n_rows, :, self.end - widest : self.end - width] = 0
+            buffer[n_rows:n_all, :, self.end - widest : self.end - others_width] = 0
+            buffer[n_rows:n_all, :, self.end - others_width : self.end] = states
+        self._see(n_all, widest)
+
+    def trim(self, width: int) -> None:
+        """Keep the last `width` places."""
+        self._see(self.keys.shape[0], width)
+
+    def _lay_out(self, n_rows: int, n_places: int) -> None:
+        """Move the rows to new buffers for `n_rows`, in which they end after `n_places`, with room behind."""
+        self.buffers = [
+            _with_room(held, n_rows, n_places, min(self.room, CACHE_BLOCK)) for held in (self.keys, self.values)
+        ]
+        self.end = n_places
+        self._see(*self.keys.shape[::2])
+
+    def _see(self, n_rows: int, width: int) -> None:
+        self.keys, self.values = (buffer[:n_rows, :, self.end - width : self.end] for buffer in self.buffers)
 
 
-def _with_room(held: torch.Tensor, rows: torch.Tensor | slice, n_places: int) -> torch.Tensor:
-    selected = held[rows]
-    buffer = held.new_empty(*selected.shape[:2], n_places, held.shape[3])
-    buffer[:, :, : held.shape[2]] = selected
+def _with_room(held: torch.Tensor, n_rows: int, n_places: int, room: int) -> torch.Tensor:
+    buffer = held.new_empty(n_rows, held.shape[1], n_places + room, held.shape[3])
+    buffer[: held.shape[0], :, n_places - held.shape[2] : n_places] = held
     return buffer
 
 

@@ -90,8 +90,7 @@ class Policy:
     @property
     def positions(self) -> int | None:
         """Longest sequence of prompt and completion; None where the model sets no limit to their sum."""
-        config = self.model.config
-        return None if config.is_encoder_decoder else getattr(config.get_text_config(), "max_position_embeddings", None)
+        return positions(self.model)
 
     def prompt_lengths(self, texts: Sequence[str]) -> list[int]:
         """Number of ids of each text, many at once."""
@@ -138,6 +137,12 @@ def load_policy(name: str, texts: Iterable[str] = (), seed: int = 0) -> Policy:
             "begin with pad_token_id"
         )
     return Policy(model, tokenizer)
+
+
+def positions(model: PreTrainedModel) -> int | None:
+    """Longest sequence of prompt and completion; None where a model sets no limit to their sum."""
+    config = model.config
+    return None if config.is_encoder_decoder else getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def with_adapters(policy: Policy, rank: int, seed: int) -> Policy:

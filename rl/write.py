@@ -22,6 +22,8 @@ from rl.teachers import Answer, Question, Teacher
 
 Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
+Sample = Callable[..., list[list[Completion]]]
+"""A function that does what `rl.decode.sample` does, called as that is."""
 Write = Callable[[Sequence[Problem], int], Iterator[Group]]
 """(problems, round) -> their Groups; the verdict of a program that nobody has run yet is None."""
 
@@ -105,8 +107,9 @@ def continuing(
     author: str = "policy",
     insert: Insert | None = None,
     rows: int = 256,
+    sample: Sample = sample,
 ) -> Writer:
-    """The policy as a writer after any prompt; about `rows` sequences are decoded together.
+    """The policy as a writer after any prompt; about `rows` sequences are decoded together, by `sample`.
 
     Ids that were written already are part of the completion as they are. They carry no behaviour log-probs: they were
     chosen, not drawn.

@@ -12,4 +12,5 @@ import rl.dry_run_view
 import rl.experiment
 import rl.recipes
 import rl.report
+import rl.serve.start
 import rl.training  # noqa: F401

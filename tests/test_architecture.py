@@ -17,6 +17,7 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 HEAVY = (
     *("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow"),
     *("trackio", "tensorboardX", "wandb"),
+    *("fastapi", "starlette", "uvicorn", "prometheus_client"),
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
@@ -27,6 +28,10 @@ OWNERS = {
     "trackio": {"rl/sinks.py"},
     "tensorboardX": {"rl/sinks.py"},
     "wandb": {"rl/sinks.py"},
+    "fastapi": {"rl/serve/app.py", "rl/serve/errors.py"},
+    "starlette": {"rl/serve/app.py", "rl/serve/gate.py"},
+    "uvicorn": {"rl/serve/start.py"},
+    "prometheus_client": {"rl/serve/metrics.py"},
 }
 """Files that may import a heavy library; torch may be imported anywhere in critics and rl."""
 PURE = ("rl/credit.py", "rl/losses.py", "rl/distill.py", "critics/values.py", "critics/calibration.py")
