@@ -61,8 +61,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
 
 
 def running(folder: Path) -> subprocess.Popen[str]:
-    """The small run, as it is after its first stored round."""
-    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    """The small run, as it is after its first stored round; Ctrl-C reaches it even if these tests are in the background."""
+    process = subprocess.Popen(
+        command(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not commits(folder / "experience") and process.poll() is None:
         time.sleep(0.01)
     return process
