@@ -151,7 +151,7 @@ def test_who_leaves_takes_completions_and_programs_along(inside: tuple[str, Serv
     ):
         with asking(f"{url}{path}", body):
             until(lambda: service.engine.load[0] > 0)
-        until(lambda: service.engine.load == (0, 0), seconds=3)
+        until(lambda: service.engine.load == (0, 0), seconds=10)
 
 
 def test_who_leaves_stops_the_program_that_runs(inside: tuple[str, Service]) -> None:
@@ -161,7 +161,7 @@ def test_who_leaves_stops_the_program_that_runs(inside: tuple[str, Service]) -> 
     grader = service.grader
     with asking(f"{url}/v1/solve", body):
         until(lambda: any(worker.outstanding for worker in grader._workers))
-    until(lambda: not any(worker.outstanding for worker in grader._workers), seconds=5)
+    until(lambda: not any(worker.outstanding for worker in grader._workers), seconds=15)
     assert solved(url)["solved"] is True
 
 
