@@ -23,8 +23,8 @@ class _Body(BaseModel):
 class Limits(_Body):
     """What one run of a program may use; the server has limits of its own."""
 
-    cpu_s: float | None = Field(None, gt=0, description="CPU seconds")
-    memory_mb: int | None = Field(None, ge=16, description="address space, in MiB")
+    cpu_s: float | None = Field(default=None, gt=0, description="CPU seconds")
+    memory_mb: int | None = Field(default=None, ge=16, description="address space, in MiB")
 
 
 class SearchOptions(_Body):
@@ -39,7 +39,7 @@ class SearchOptions(_Body):
         None, description="how tests call the program; found from the tests where it is left out"
     )
     tolerance: float | None = Field(None, ge=0, description="allowed error of float answers")
-    limits: Limits = Field(default_factory=Limits)
+    limits: Limits = Limits()
     n: int = Field(16, ge=1, description="programs per round")
     budget: int | None = Field(None, ge=1, description="tokens that may be generated; n times the longest by default")
     rounds: int | None = Field(None, ge=0, description="most rounds after the first; as the budget bears by default")
