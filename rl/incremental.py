@@ -219,8 +219,7 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
         if not self.is_initialized:
             self.keys, self.values, self.is_initialized = key_states, value_states, True
             return self.keys, self.values
-        n_rows, width = self.keys.shape[0], self.keys.shape[2]
-        n_new = key_states.shape[2]
+        n_rows, width, n_new = self.keys.shape[0], self.keys.shape[2], key_states.shape[2]
         if self.end + n_new > self.buffers[0].shape[2]:
             self._lay_out(n_rows, width)
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):

@@ -39,7 +39,7 @@ class SearchOptions(_Body):
         None, description="how tests call the program; found from the tests where it is left out"
     )
     tolerance: float | None = Field(None, ge=0, description="allowed error of float answers")
-    limits: Limits = Field(default_factory=Limits)
+    limits: Limits = Limits()
     n: int = Field(16, ge=1, description="programs per round")
     budget: int | None = Field(None, ge=1, description="tokens that may be generated; n times the longest by default")
     rounds: int | None = Field(None, ge=0, description="most rounds after the first; as the budget bears by default")
