@@ -18,7 +18,16 @@ from envs.errors import UserError
 from rl.config_checks import refuse_contradictions, set_keys
 from rl.config_files import ConfigFile, read_config_file
 from rl.config_repair import RepairSection, RlefSection
-from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
+from rl.config_sections import (
+    AlarmsSection,
+    CheckpointsSection,
+    EngineSection,
+    EvaluationSection,
+    GradersSection,
+    LearnerSection,
+    LogSection,
+    Section,
+)
 from rl.config_teacher import DistilSection, EktSection, TeacherSection
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -228,30 +237,6 @@ class ExpertIterationSection(Section):
     """Rounds between looks at the dev pass rate."""
 
 
-class LearnerSection(Section):
-    """What every optimizer step shares."""
-
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    warmup_steps: int = Field(default=10, ge=0)
-    """Steps over which the learning rate rises to its value."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are scaled down to this norm."""
-    micro_batch_tokens: int = Field(default=2048, ge=1)
-    """Padded tokens of one forward pass; changes memory and speed, never the gradient."""
-
-
-class EvaluationSection(Section):
-    """How pass rates are measured."""
-
-    n: int = Field(default=4, ge=1)
-    """Programs per problem."""
-    temperature: float = Field(default=0.8, ge=0)
-    """Sampling temperature; 0 is greedy."""
-    ks: tuple[int, ...] = (1, 4)
-    """k of each pass@k; none may exceed n."""
-
-
 class RunConfig(Section):
     """One experiment."""
 
@@ -276,6 +261,7 @@ class RunConfig(Section):
     repair: RepairSection = RepairSection()
     rlef: RlefSection = RlefSection()
     learner: LearnerSection = LearnerSection()
+    engine: EngineSection = EngineSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()
     alarms: AlarmsSection = AlarmsSection()

@@ -85,6 +85,8 @@ def fit_critic(experiment: Experiment) -> FittedCritic:
         decay_steps=settings.rounds,
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
+        zero=config.engine.zero,
+        offload=config.engine.offload,
     )
     in_order = dict.fromkeys(problem.id for problem in (*experiment.train, *experiment.labelled))
     learned_from = {name: groups[name] for name in in_order if name in groups}
@@ -156,7 +158,7 @@ def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
 
 
 def _critic(learner: Learner) -> OutcomeCritic:
-    module = learner.bare_module()
+    module = learner.bare_module
     assert isinstance(module, LearningCritic)
     return module.critic
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from rl.durable import whole_folder, write_json
 from rl.engine import gather, is_main, together, world_size
 from rl.evaluate import Evaluation, evaluate, evaluation_of, outcomes_of
 from rl.experience import EVALUATION, Experience, PhaseRecord
+from rl.graders import open_grader
 from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
@@ -115,6 +115,8 @@ class Experiment:
             decay_steps=decay_steps,
             max_grad_norm=settings.max_grad_norm,
             micro_batch_tokens=settings.micro_batch_tokens,
+            zero=self.config.engine.zero,
+            offload=self.config.engine.offload,
         )
 
     def stop(self) -> StopStrings | None:
@@ -194,8 +196,7 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     if config.model.lora_rank:
         policy = with_adapters(policy, config.model.lora_rank, config.seed)
     with ExitStack() as stack:
-        workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
-        grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))
+        grader = stack.enter_context(open_grader(config.graders))
         said = together(lambda: check_start(grader.grade, splits[data.train], splits[data.labelled]))
         facts = {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()}
         opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)

@@ -20,9 +20,11 @@ HEAVY = (
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
+    "ray": {"rl/cluster.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
+    "deepspeed": {"rl/engine.py"},
     "peft": {"rl/models.py"},
     "trackio": {"rl/sinks.py"},
     "tensorboardX": {"rl/sinks.py"},
