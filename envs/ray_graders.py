@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
+import socket
 import threading
 import time
 from collections import OrderedDict
@@ -62,12 +64,24 @@ def connect(asked_by: str = "graders.on", log_to_driver: bool = False) -> None:
     if ray.is_initialized():
         return
     try:
+        _reach(os.environ.get("RAY_ADDRESS", ""))
         ray.init(address="auto", log_to_driver=log_to_driver, logging_level=logging.ERROR)
-    except (ConnectionError, RayError, RuntimeError) as error:
+    except (OSError, RayError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{asked_by}: no Ray cluster can be joined: {str(error).strip().splitlines()[0]} Start one with `ray start "
-            f"--head`, name one by RAY_ADDRESS, or do without"
+            f"{asked_by}: no Ray cluster can be joined: {reason}; start one with `ray start --head`, name one by "
+            f"RAY_ADDRESS, or do without"
         ) from None
+
+
+def _reach(address: str) -> None:
+    """Raise OSError soon where nobody listens at host:port, whom Ray would wait for for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "://" not in address:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise OSError(f"{address}, named by RAY_ADDRESS, does not answer: {error.strerror or error}") from None
 
 
 def find_places(ranks: int = 1, at_most: int | None = None) -> list[Place]:

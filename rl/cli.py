@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_cluster(commands)
+    _add_measuring(commands)
     _add_configs(commands)
     _add_grading(commands)
     _add_reading(commands)
@@ -103,22 +105,6 @@ def _add_training(commands: _Commands) -> None:
             help="run on so many workers of the Ray cluster that is named by RAY_ADDRESS, or that this machine is in",
         )
 
-    _add_submit(commands)
-    about = (
-        "Predict a round on so many GPUs and graders: its time, who waits for whom, graders needed, memory of a rank."
-    )
-    plan = _add(commands, "plan", "plan", about, "plan experiment.toml --gpus 8 --cpus 64", True)
-    plan.add_argument("config", type=Path, metavar="CONFIG", help="the experiment, TOML or YAML")
-    plan.add_argument("--gpus", type=_positive, required=True, metavar="N", help="ranks, each as fast as this machine")
-    plan.add_argument("--cpus", type=_positive, required=True, metavar="N", help="graders, a CPU each")
-    plan.add_argument(
-        "--endless",
-        type=_share,
-        default=0.01,
-        metavar="SHARE",
-        help="programs that run into their limit (default: 0.01)",
-    )
-
     about = "Train several recipes from one warm start, seed by seed, and show them side by side with their budgets."
     compare = _add(commands, "compare", "compare", about, "compare ekt_words.toml --compare.seeds [0,1]", True)
     compare.add_argument(
@@ -126,6 +112,8 @@ def _add_training(commands: _Commands) -> None:
     )
     compare.add_argument("--resume", action="store_true", help="go on with the comparison in the config's folder")
 
+
+def _add_measuring(commands: _Commands) -> None:
     evaluate = _add(
         commands,
         "evaluate",
@@ -159,7 +147,7 @@ def _add_training(commands: _Commands) -> None:
     _add_graders(replay)
 
 
-def _add_submit(commands: _Commands) -> None:
+def _add_cluster(commands: _Commands) -> None:
     about = "Have a Ray cluster run `run` or `quickstart` as a job: follow its log, end with its exit code."
     example = "submit --address http://head:8265 -- run experiment.toml --workers 4 --folder /shared/runs/a"
     submit = _add(commands, "submit", "submit", about, example)
@@ -180,6 +168,21 @@ def _add_submit(commands: _Commands) -> None:
     group.add_argument("--cpus", type=_positive, default=4, help="CPUs of each pod (default: 4)")
     group.add_argument("--gpus", type=int, default=0, help="GPUs of each pod (default: 0)")
     submit.add_argument("words_of_job", nargs="+", metavar="COMMAND ...", help="after --: the command that is run")
+
+    about = (
+        "Predict a round on so many GPUs and graders: its time, who waits for whom, graders needed, memory of a rank."
+    )
+    plan = _add(commands, "plan", "plan", about, "plan experiment.toml --gpus 8 --cpus 64", True)
+    plan.add_argument("config", type=Path, metavar="CONFIG", help="the experiment, TOML or YAML")
+    plan.add_argument("--gpus", type=_positive, required=True, metavar="N", help="ranks, each as fast as this machine")
+    plan.add_argument("--cpus", type=_positive, required=True, metavar="N", help="graders, a CPU each")
+    plan.add_argument(
+        "--endless",
+        type=_share,
+        default=0.01,
+        metavar="SHARE",
+        help="programs that run into their limit (default: 0.01)",
+    )
 
 
 def _add_critic_sampling(evaluate: argparse.ArgumentParser) -> None:

@@ -79,6 +79,8 @@ class SamplingSection(Section):
     """Strings that end a completion; the program does not hold them."""
     stop_at_dedent: bool = False
     """End a completion at its first line, after line one, that begins in column 0: for one function per program."""
+    server: str = ""
+    """A vLLM server that writes the policy's programs, such as `http://localhost:8000`; else this process does."""
 
 
 class WarmStartSection(Section):

@@ -128,6 +128,11 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
         raise UserError(
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
+    if config.sampling.server and config.model.lora_rank:
+        raise UserError(
+            "sampling.server: a server is sent whole weights, but adapters are trained; set model.lora_rank = 0, or "
+            "remove sampling.server"
+        )
     engine = config.engine
     if engine.offload != "none" and engine.zero < (3 if engine.offload == "all" else 1):
         raise UserError(

@@ -149,7 +149,7 @@ class Zero:
         """
         if find_spec("deepspeed") is None:
             raise UserError("engine.zero: DeepSpeed is not installed; install rl-train[deepspeed], or set it to 0")
-        self.plain = module
+        self.plain = module.to(make_accelerator().device)
         self.make_optimizer = make_optimizer
         self.stage = stage
         self.settings = _zero_settings(module, stage, offload, max_grad_norm)
@@ -234,6 +234,8 @@ class Zero:
                 for name in ADAM_STATES if index in saved else ():
                     self._keep(parameter, name, saved[index][name])
             self.restored = {"state": {}}
+        if self.stage < 3:
+            self._lend()
 
     def _flats(self) -> list[torch.Tensor]:
         """This rank's parts of the weights, as DeepSpeed hands them to the optimizer."""

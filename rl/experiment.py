@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
+from rl.sampling_server import SamplingServer
 from rl.sinks import SINKS, refuse_missing
 from rl.start_checks import check_start
 from rl.write import Write, by_policy
@@ -60,6 +62,8 @@ class Experiment:
     """Where metrics go."""
     store: Experience
     """Where graded rollouts go."""
+    server: SamplingServer | None = None
+    """What samples from the policy, where this process does not."""
 
     def phase(self, name: str, **parts: Part) -> Checkpoints:
         """Begin a phase, or go on with it: its checkpoints hold `parts` and the random state."""
@@ -92,17 +96,20 @@ class Experiment:
     ) -> Write:
         """The policy writes `sampling.n` programs per problem, and `with_greedy` its likeliest one."""
         sampling = self.config.sampling
-        return by_policy(
-            self.policy,
-            ask=plain,
+        return self._by_policy(
             n=sampling.n,
             temperature=sampling.temperature,
-            max_new_tokens=sampling.max_new_tokens,
             seed=self.config.seed if seed is None else seed,
             policy_version=policy_version,
-            stop=self.stop(),
             with_greedy=with_greedy,
         )
+
+    def _by_policy(self, **settings: Any) -> Write:
+        """The policy writes from the plain prompt, in this process or by the server that has its weights."""
+        settings |= {"ask": plain, "max_new_tokens": self.config.sampling.max_new_tokens, "stop": self.stop()}
+        if self.server is None:
+            return by_policy(self.policy, **settings)
+        return self.server.synced(by_policy(self.policy, sampler=self.server.sample, **settings), self.policy.model)
 
     def learner(self, learning_rate: float, model: LanguageModel | None = None, *, decay_steps: int = 0) -> Learner:
         """A Learner of the policy, or of another model, with a fresh optimizer; see Learner for `decay_steps`."""
@@ -160,14 +167,10 @@ class Experiment:
     def evaluation_write(self, *, seed_offset: int, n: int | None = None, greedy: bool = False) -> Write:
         """The policy writes `n` or `evaluation.n` programs per problem, or its greedy one, with seeds of their own."""
         settings = self.config.evaluation
-        return by_policy(
-            self.policy,
-            ask=plain,
+        return self._by_policy(
             n=1 if greedy else n or settings.n,
             temperature=0.0 if greedy else settings.temperature,
-            max_new_tokens=self.config.sampling.max_new_tokens,
             seed=self.config.seed + SEEDS_APART * seed_offset,
-            stop=self.stop(),
         )
 
     def save(self, name: str) -> None:
@@ -195,6 +198,8 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     policy = load_policy(config.model.name, texts, config.seed)
     if config.model.lora_rank:
         policy = with_adapters(policy, config.model.lora_rank, config.seed)
+    address = config.sampling.server
+    server = together(lambda: SamplingServer(address)) if address else None
     with ExitStack() as stack:
         grader = stack.enter_context(open_grader(config.graders))
         said = together(lambda: check_start(grader.grade, splits[data.train], splits[data.labelled]))
@@ -216,6 +221,7 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
             grader=grader,
             log=log,
             store=Experience(config.folder / "experience", problems),
+            server=server,
         )
 
 

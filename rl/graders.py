@@ -28,9 +28,10 @@ def open_grader(settings: GradersSection) -> Grader:
 
 
 def in_cluster() -> bool:
-    """Whether this process is part of a Ray cluster: a job's, a worker's, or that of someone who has joined one."""
+    """Whether this process is part of a Ray cluster: a job's, a worker's, or one that RAY_ADDRESS (host:port) names."""
     ray = sys.modules.get("ray")
-    return "RAY_ADDRESS" in os.environ or (ray is not None and bool(ray.is_initialized()))
+    named = os.environ.get("RAY_ADDRESS", "")
+    return bool(named and "://" not in named) or (ray is not None and bool(ray.is_initialized()))
 
 
 def _places_of_this_rank(settings: GradersSection) -> list[Place]:

@@ -26,7 +26,17 @@ RECORDED_VERSIONS = (
     *("deepspeed", "ray"),
 )
 MAY_CHANGE = (
-    *("folder", "graders", "engine", "checkpoints", "alarms", "log", "teacher.cache", "teacher.max_requests"),
+    *(
+        "folder",
+        "graders",
+        "engine",
+        "sampling.server",
+        "checkpoints",
+        "alarms",
+        "log",
+        "teacher.cache",
+        "teacher.max_requests",
+    ),
     *("teacher.max_tokens", "teacher.parallel", "teacher.tries", "teacher.timeout_s", "teacher.key_variable"),
 )
 """Sections and keys that a run may go on with when they differ: they do not decide what is learned."""

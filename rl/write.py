@@ -24,6 +24,8 @@ from rl.teachers import Answer, Question, Teacher
 
 Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
+Sampler = Callable[..., list[list[Completion]]]
+"""What samples: `rl.decode.sample`, or that of a server, with the same arguments."""
 Write = Callable[[Sequence[Problem], int], Iterator[Group]]
 """(problems, round) -> their Groups; the verdict of a program that nobody has run yet is None."""
 
@@ -39,6 +41,7 @@ def by_policy(
     policy_version: Callable[[], int] = lambda: 0,
     stop: StopStrings | None = None,
     with_greedy: bool = False,
+    sampler: Sampler = sample,
     rows: int = 256,
 ) -> Write:
     """Sample `n` completions per problem from the policy, and `with_greedy` its likeliest one, which comes last.
@@ -56,7 +59,7 @@ def by_policy(
             seeds = [
                 [rollout_seed(seed, round_number, problem.id, i) for i in range(n + with_greedy)] for problem in chunk
             ]
-            completions = sample(
+            completions = sampler(
                 policy.model,
                 prompt_ids,
                 seeds,

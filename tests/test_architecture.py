@@ -16,11 +16,12 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 
 HEAVY = (
     *("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow"),
-    *("trackio", "tensorboardX", "wandb"),
+    *("trackio", "tensorboardX", "vllm", "wandb"),
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
     "ray": {"rl/cluster.py"},
+    "vllm": {"rl/sampling_server.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},

@@ -52,7 +52,7 @@ def wait_for_rounds(folder: Path, count: int, process: subprocess.Popen[str]) ->
         time.sleep(0.05)
 
 
-def test_a_run_survives_a_killed_worker_and_a_lost_machine(tmp_path: Path, cluster: Cluster) -> None:
+def test_a_run_survives_a_killed_grader_a_killed_worker_and_a_lost_machine(tmp_path: Path, cluster: Cluster) -> None:
     unharmed, harmed = tmp_path / "unharmed", tmp_path / "harmed"
     done = rl_train(*arguments(unharmed, (*SHORT, "--ranks", "2")))
     assert done.returncode == 0, done.stderr
@@ -60,6 +60,8 @@ def test_a_run_survives_a_killed_worker_and_a_lost_machine(tmp_path: Path, clust
     environment = os.environ | {"RAY_ADDRESS": cluster.address}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_rounds(harmed, 1, process)
+    os.kill(living("GraderActor")[0]["Pid"], signal.SIGKILL)
+    wait_for_rounds(harmed, 2, process)
     os.kill(living("TrainWorker")[0]["Pid"], signal.SIGKILL)
     wait_for_rounds(harmed, 5, process)
     cluster.remove_node(machine_with_work(cluster))

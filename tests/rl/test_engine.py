@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from rl.models import load_policy
+from rl.run import journal
+from tests.command import rl_train
+from tests.recipes.test_recipes import SMALL, guesses
 from tests.rl.test_ranks import by_torchrun
 
 pytestmark = pytest.mark.slow
@@ -66,3 +70,29 @@ def test_a_checkpoint_of_stage_3_goes_on_alone_and_loads_as_plain_transformers(t
         assert (found["weights"] - unbroken["weights"]).norm() / unbroken["weights"].norm() < 1e-4
     model = load_policy(str(tmp_path / "shared")).model
     assert torch.equal(torch.cat([p.detach().flatten() for p in model.parameters()]), ten_shared["weights"])
+
+
+def test_a_run_under_zero_that_is_killed_goes_on_alone_as_if_nothing_had_been(tmp_path: Path) -> None:
+    guesses(tmp_path)
+    words = (
+        "--recipe ppo --data.name files --data.train train --warm_start.rounds 10 --warm_start.learning_rate 3e-3 "
+        "--warm_start.problems_per_round 5 --reinforce.rounds 6 --reinforce.problems_per_round 5 --graders.workers 1 "
+        "--reinforce.reward four_level --checkpoints.every 2"
+    ).split()
+    words = ["run", "rl/configs/quickstart.toml", *SMALL, *words, "--data.path", str(tmp_path)]
+    alone, harmed = tmp_path / "alone", tmp_path / "harmed"
+    done = rl_train(*words, "--folder", str(alone))
+    assert done.returncode == 0, done.stderr
+    shared = ["--ranks", "2", "--engine.zero", "3", "--folder", str(harmed)]
+    process = subprocess.Popen([sys.executable, "-m", "rl.cli", *words, *shared], stdout=subprocess.DEVNULL)
+    while not list(harmed.glob("checkpoints/resume/reinforce-*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = rl_train("run", str(harmed), "--ranks", "1", "--engine.zero", "0")
+    assert done.returncode == 0, done.stderr
+    weights = [load_file(folder / "checkpoints/final/model.safetensors") for folder in (alone, harmed)]
+    apart = torch.cat([(weights[0][name] - weights[1][name]).flatten() for name in weights[0]])
+    assert apart.square().mean().sqrt() < 1e-5
+    assert {event["event"] for event in journal(harmed)} >= {"started", "resumed", "finished"}

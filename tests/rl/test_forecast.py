@@ -58,7 +58,7 @@ def test_a_thousand_gpus_are_simulated_in_seconds() -> None:
     started = time.process_time()
     found = simulate(load, programs, gpus=1024, graders=MOST_GRADERS)
     assert time.process_time() - started < 2.0
-    assert found.wait_s == 0.0
+    assert 0.0 < found.wait_s < programs.limit_s
 
 
 @pytest.mark.slow
