@@ -188,8 +188,8 @@ class Zero:
         """The optimizer's state as that of one rank would be, in main memory; every rank calls it."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
-        groups = self.torch_optimizer.state_dict()["param_groups"]
-        groups[0]["params"] = list(range(len(list(self.plain.parameters()))))
+        (group,) = self.torch_optimizer.param_groups  # whose parameters are DeepSpeed's by now
+        groups = [dict(group) | {"params": list(range(len(list(self.plain.parameters()))))}]
         made = self._flats()[0] if self.engine is not None else None
         if made is None or made not in self.torch_optimizer.state:
             return {"state": self.restored["state"], "param_groups": groups}

@@ -47,7 +47,9 @@ def machine_with_work(cluster: Cluster) -> Any:
 
 
 def wait_for_rounds(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 900
     while len(commits(folder / "experience")) < count:
+        assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1][-3000:]
         time.sleep(0.05)
 
@@ -145,12 +147,14 @@ def test_a_job_needs_a_folder_that_stays() -> None:
     assert done.stderr.startswith("rl-train: folder: a job runs in a copy of the working directory")
 
 
-def test_workers_without_a_cluster_are_one_line(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "rl.cli", "quickstart", "--workers", "2", "--folder", str(tmp_path / "run")]
+@pytest.mark.parametrize("asked", ["--workers 2", "--graders.on ray --ranks 1"])
+def test_without_a_cluster_it_is_one_line(tmp_path: Path, asked: str) -> None:
+    words = [sys.executable, "-m", "rl.cli", "quickstart", *asked.split(), "--folder", str(tmp_path / "run")]
     environment = os.environ | {"RAY_ADDRESS": "127.0.0.1:9"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("rl-train: --workers: no Ray cluster can be joined: ")
+    assert f"{asked.split()[0].removeprefix('--')}: no Ray cluster can be joined: 127.0.0.1:9" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_manifest_is_a_ray_job_with_a_token() -> None:
