@@ -10,14 +10,11 @@ import sys
 from ray.cluster_utils import Cluster
 
 from rl.ranks import free_port
+from tests.ray_cluster import MEMORY, QUICK
 
 if __name__ == "__main__":
-    options = {
-        "num_cpus": 4,
-        "object_store_memory": 80 * 2**20,
-        "include_dashboard": True,
-        "dashboard_port": free_port(),
-    }
+    options = {"num_cpus": 4, "object_store_memory": MEMORY, "_system_config": QUICK}
+    options |= {"include_dashboard": True, "dashboard_port": free_port()}
     cluster = Cluster(initialize_head=True, head_node_args=options)
     print(cluster.head_node.address_info["webui_url"], flush=True)
     sys.stdin.read()
