@@ -18,7 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 
@@ -47,6 +47,7 @@ class Channel(Protocol):
         """Send named weights, in the order in which they were announced."""
 
 
+T = TypeVar("T")
 OpenChannel: TypeAlias = Callable[[Mapping[str, Any]], Channel]
 """What both sides are told of where they meet -> the channel, once both are there."""
 
@@ -137,7 +138,7 @@ class SamplingServer:
         }
         return self._while(("/init_weight_transfer_engine", {"init_info": told}), lambda: self.open_channel(told))
 
-    def _while(self, request: tuple[str, dict[str, Any]], work: Callable[[], Any]) -> Any:
+    def _while(self, request: tuple[str, dict[str, Any]], work: Callable[[], T]) -> T:
         """Do our part while the server, which answers when both are done, does its own."""
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(self._call, *request)
