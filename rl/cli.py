@@ -20,15 +20,11 @@ USER_MISTAKE = 2
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns its exit code."""
-    parser = _parser()
-    words = list(sys.argv[1:] if words is None else words)
-    options, rest = parser.parse_known_args(words, argparse.Namespace(words=words))
-    if not hasattr(options, "command"):
-        parser.print_help()
-        return 0
     try:
-        if rest and not options.takes_keys:
-            raise UserError(f"{rest[0]}: unknown option; see `{options.usage} --help`")
+        options, rest = parse(sys.argv[1:] if words is None else words)
+        if not hasattr(options, "command"):
+            _parser().print_help()
+            return 0
         from rl import commands
 
         return int(getattr(commands, options.command)(options, rest))
@@ -42,6 +38,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rl-train: stopped by Ctrl-C", file=sys.stderr)
         return 130
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options of a command line, and the words that set keys of a config. Raises UserError for an unknown one."""
+    options, rest = _parser().parse_known_args(words, argparse.Namespace(words=list(words)))
+    if rest and hasattr(options, "command") and not options.takes_keys:
+        raise UserError(f"{rest[0]}: unknown option; see `{options.usage} --help`")
+    return options, rest
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     _add_training(commands)
+    _add_cluster(commands)
     _add_evaluation(commands)
     _add_configs(commands)
     _add_grading(commands)
@@ -93,6 +98,12 @@ def _add_training(commands: _Commands) -> None:
             type=_positive,
             metavar="N",
             help=f"processes that share the work on this machine (default: {usual})",
+        )
+        training.add_argument(
+            "--workers",
+            type=_workers,
+            metavar="N|MIN:MAX",
+            help="run on so many workers of the Ray cluster that is named by RAY_ADDRESS, or that this machine is in",
         )
 
     about = "Train several recipes from one warm start, seed by seed, and show them side by side with their budgets."
@@ -151,6 +162,44 @@ def _add_evaluation(commands: _Commands) -> None:
         "rollout", metavar="PHASE/ROUND[/GROUP[/INDEX]]", help="one stored rollout, or all of a group or round"
     )
     _add_graders(replay)
+
+
+def _add_cluster(commands: _Commands) -> None:
+    about = "Have a Ray cluster run `run` or `quickstart` as a job: follow its log, end with its exit code."
+    example = "submit --address http://head:8265 -- run experiment.toml --workers 4 --folder /shared/runs/a"
+    submit = _add(commands, "submit", "submit", about, example)
+    submit.add_argument(
+        "--address",
+        default=os.environ.get("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265"),
+        metavar="URL",
+        help="the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, or this machine's)",
+    )
+    submit.add_argument(
+        "--working-dir", type=Path, default=Path(), metavar="PATH", help="what is copied to the cluster (default: .)"
+    )
+    submit.add_argument("--no-wait", action="store_true", help="print the job's name and return at once")
+    submit.add_argument("--print-manifest", action="store_true", help="print a KubeRay RayJob instead of submitting")
+    group = submit.add_argument_group("of the manifest")
+    group.add_argument("--image", default="rl-train:latest", help="container image that holds rl-train")
+    group.add_argument("--machines", type=_positive, default=1, help="worker pods (default: 1)")
+    group.add_argument("--cpus", type=_positive, default=4, help="CPUs of each pod (default: 4)")
+    group.add_argument("--gpus", type=int, default=0, help="GPUs of each pod (default: 0)")
+    submit.add_argument("words_of_job", nargs="+", metavar="COMMAND ...", help="after --: the command that is run")
+
+    about = (
+        "Predict a round on so many GPUs and graders: its time, who waits for whom, graders needed, memory of a rank."
+    )
+    plan = _add(commands, "plan", "plan", about, "plan experiment.toml --gpus 8 --cpus 64", True)
+    plan.add_argument("config", type=Path, metavar="CONFIG", help="the experiment, TOML or YAML")
+    plan.add_argument("--gpus", type=_positive, required=True, metavar="N", help="ranks, each as fast as this machine")
+    plan.add_argument("--cpus", type=_positive, required=True, metavar="N", help="graders, a CPU each")
+    plan.add_argument(
+        "--endless",
+        type=_share,
+        default=0.01,
+        metavar="SHARE",
+        help="programs that run into their limit (default: 0.01)",
+    )
 
 
 def _add_critic_sampling(evaluate: argparse.ArgumentParser) -> None:
@@ -336,6 +385,21 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more; got {text}")
     return int(text)
+
+
+def _workers(text: str) -> tuple[int, int]:
+    least, _, most = text.partition(":")
+    return _positive(least), max(_positive(least), _positive(most or least))
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1; got {text}")
+    return value
 
 
 def _positives(text: str) -> tuple[int, ...]:

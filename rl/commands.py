@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from envs.errors import UserError
 from rl.ranks import on_ranks, quickstart_ranks
-from rl.training import NEGATIVE, console_for, say_plan, show_evaluations, stoppable, train
+from rl.training import NEGATIVE, console_for, say_plan, show_evaluations, stoppable, train, train_on_workers
 
 if TYPE_CHECKING:
     from envs.problem_sets import ProblemSet
@@ -36,6 +36,8 @@ def run(options: argparse.Namespace, overrides: list[str]) -> int:
     loaded = load_with_sources(path / CONFIG if path.is_dir() else path, overrides)
     if path.is_dir():  # which may have been moved since
         loaded = replace(loaded, config=loaded.config.model_copy(update={"folder": path}))
+    if options.workers:
+        return train_on_workers(loaded.config, options.workers, options.json, resume)
     with on_ranks(options.ranks or recorded_ranks(loaded.config.folder), options.words):
         if options.dry_run:
             return say_plan(loaded, options.json, resume)
@@ -47,6 +49,9 @@ def quickstart(options: argparse.Namespace, overrides: list[str]) -> int:
     from rl.config import CONFIGS, load_with_sources
 
     loaded = load_with_sources(CONFIGS / "quickstart.toml", overrides)
+    if options.workers:
+        config = loaded.config.model_copy(update={"folder": _free(loaded.config.folder)})
+        return train_on_workers(config, options.workers, options.json, resume=False)
     with on_ranks(options.ranks or quickstart_ranks(), options.words):
         from rl.engine import gather
 
@@ -64,6 +69,46 @@ def _free(folder: Path) -> Path:
         count += 1
         free = folder.with_name(f"{folder.name}-{count}")
     return free
+
+
+def plan(options: argparse.Namespace, overrides: list[str]) -> int:
+    """Predict how long a round takes on so many GPUs and graders, and who waits."""
+    from rl.config import load_config
+    from rl.forecast import forecast
+
+    found = forecast(load_config(options.config, overrides), options.gpus, options.cpus, options.endless)
+    if options.json:
+        print(json.dumps(found.as_json()))
+    else:
+        found.show(console_for(False))
+    return 0
+
+
+def submit(options: argparse.Namespace, _: list[str]) -> int:
+    """Have a Ray cluster run another command of ours as a job, or print the Kubernetes manifest of that job."""
+    from rl.cli import parse
+    from rl.config import CONFIGS, load_config
+
+    inner, overrides = parse(options.words_of_job)
+    if inner.command not in ("run", "quickstart"):
+        raise UserError(f"submit: expected `run CONFIG ...` or `quickstart ...`; got {' '.join(options.words_of_job)}")
+    config = load_config(CONFIGS / "quickstart.toml" if inner.command == "quickstart" else inner.config, overrides)
+    if not config.folder.is_absolute():
+        raise UserError(
+            f"folder: a job runs in a copy of the working directory that is thrown away; expected --folder with the "
+            f"absolute path of one that all machines see; got {config.folder}"
+        )
+    from rl.cluster import Job, ray_job_manifest
+    from rl.cluster import submit as submit_job
+
+    job = Job(options.words_of_job, options.working_dir)
+    if options.print_manifest:
+        machines, cpus, gpus = options.machines, options.cpus, options.gpus
+        print(
+            ray_job_manifest(job, name="rl-train", image=options.image, machines=machines, cpus=cpus, gpus=gpus), end=""
+        )
+        return 0
+    return submit_job(job, options.address, wait=not options.no_wait)
 
 
 def compare(options: argparse.Namespace, overrides: list[str]) -> int:

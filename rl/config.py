@@ -21,7 +21,16 @@ from rl.config_files import ConfigFile, read_config_file
 from rl.config_purify import PurifySection
 from rl.config_reasoning import ReasoningSection
 from rl.config_repair import RepairSection, RlefSection
-from rl.config_sections import AlarmsSection, CheckpointsSection, GradersSection, LogSection, Section
+from rl.config_sections import (
+    AlarmsSection,
+    CheckpointsSection,
+    EngineSection,
+    EvaluationSection,
+    GradersSection,
+    LearnerSection,
+    LogSection,
+    Section,
+)
 from rl.config_socratic import SocraticSection
 from rl.config_teacher import DistilSection, EktSection, TeacherSection
 
@@ -74,6 +83,8 @@ class SamplingSection(Section):
     """Strings that end a completion; the program does not hold them."""
     stop_at_dedent: bool = False
     """End a completion at its first line, after line one, that begins in column 0: for one function per program."""
+    server: str = ""
+    """A vLLM server that writes the policy's programs, such as `http://localhost:8000`; else this process does."""
 
 
 class WarmStartSection(Section):
@@ -178,30 +189,6 @@ class ExpertIterationSection(Section):
     """Rounds between looks at the dev pass rate."""
 
 
-class LearnerSection(Section):
-    """What every optimizer step shares."""
-
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    warmup_steps: int = Field(default=10, ge=0)
-    """Steps over which the learning rate rises to its value."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are scaled down to this norm."""
-    micro_batch_tokens: int = Field(default=2048, ge=1)
-    """Padded tokens of one forward pass; changes memory and speed, never the gradient."""
-
-
-class EvaluationSection(Section):
-    """How pass rates are measured."""
-
-    n: int = Field(default=4, ge=1)
-    """Programs per problem."""
-    temperature: float = Field(default=0.8, ge=0)
-    """Sampling temperature; 0 is greedy."""
-    ks: tuple[int, ...] = (1, 4)
-    """k of each pass@k; none may exceed n."""
-
-
 class RunConfig(Section):
     """One experiment."""
 
@@ -229,6 +216,7 @@ class RunConfig(Section):
     rlef: RlefSection = RlefSection()
     socratic: SocraticSection = SocraticSection()
     learner: LearnerSection = LearnerSection()
+    engine: EngineSection = EngineSection()
     evaluation: EvaluationSection = EvaluationSection()
     checkpoints: CheckpointsSection = CheckpointsSection()
     alarms: AlarmsSection = AlarmsSection()

@@ -156,6 +156,17 @@ def refuse_contradictions(config: RunConfig, label: Callable[[str], str]) -> Non
         raise UserError(
             "sampling.n: a group of one has no other to be compared with, so nothing would be learned; set 2 or more"
         )
+    if config.sampling.server and config.model.lora_rank:
+        raise UserError(
+            "sampling.server: a server is sent whole weights, but adapters are trained; set model.lora_rank = 0, or "
+            "remove sampling.server"
+        )
+    engine = config.engine
+    if engine.offload != "none" and engine.zero < (3 if engine.offload == "all" else 1):
+        raise UserError(
+            f"engine.offload: {engine.offload!r} is done by ZeRO, at stage 1 or more for the optimizer's states, at "
+            f"stage 3 for all; got engine.zero = {engine.zero}"
+        )
     _refuse_within_reinforce(config)
     _refuse_within_reasoning(config, label)
     if learns_from_teacher(config.recipe, config.reasoning.form):

@@ -1,4 +1,4 @@
-"""The base of every section of a config, and the sections that do not decide what is learned: a run may change them."""
+"""The base of every section of a config, and the sections that every recipe reads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,50 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class LearnerSection(Section):
+    """What every optimizer step shares."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    warmup_steps: int = Field(default=10, ge=0)
+    """Steps over which the learning rate rises to its value."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    micro_batch_tokens: int = Field(default=2048, ge=1)
+    """Padded tokens of one forward pass; changes memory and speed, never the gradient."""
+
+
+class EvaluationSection(Section):
+    """How pass rates are measured."""
+
+    n: int = Field(default=4, ge=1)
+    """Programs per problem."""
+    temperature: float = Field(default=0.8, ge=0)
+    """Sampling temperature; 0 is greedy."""
+    ks: tuple[int, ...] = (1, 4)
+    """k of each pass@k; none may exceed n."""
+
+
 class GradersSection(Section):
     """The processes that run programs."""
 
+    on: Literal["auto", "local", "ray"] = "auto"
+    """Where they run: on this machine, or on all of a Ray cluster; `auto` takes the cluster that a run is in."""
     workers: int | None = Field(default=None, ge=1)
-    """Worker processes; by default one per core."""
+    """Worker processes of each rank; by default one per core, on a cluster one per free CPU but one of each machine."""
     min_isolation: Literal["L1", "L2", "L3"] = "L2"
     """Weakest jail that is accepted; L1 has no kernel protection and is only for programs you trust."""
+
+
+class EngineSection(Section):
+    """How the models that are trained are spread over ranks."""
+
+    zero: int = Field(default=0, ge=0, le=3)
+    """Stage of DeepSpeed's ZeRO: 1 shares optimizer states over ranks, 2 gradients too, 3 weights too (in a step)."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What ZeRO keeps in main memory: the optimizer's states, or at stage 3 the weights too."""
+    retries: int = Field(default=3, ge=0)
+    """Times that a run on Ray workers goes on after one failed; lost machines are not counted."""
 
 
 class CheckpointsSection(Section):

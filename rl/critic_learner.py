@@ -5,6 +5,8 @@ Axes: B rows, T tokens, H hidden width.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -38,9 +40,9 @@ class LearningCritic(nn.Module):
         return spread(states(None, self.critic.backbone, layout)[layout.read_N], layout, batch)
 
 
-def critic_learner(critic: OutcomeCritic, **settings: float) -> Learner:
+def critic_learner(critic: OutcomeCritic, **settings: Any) -> Learner:
     """A Learner of a critic. Prompts are shared where its backbone, tried on a few tokens, gives the same states."""
     plain, shared = (LearningCritic(critic, share_prompts=share) for share in (False, True))
     share = obeys_shared_prompts(critic.backbone, plain.states, shared.states)
     module = shared if share else plain
-    return Learner(module, share_prompts=share, line_tokens=module.line_tokens, **settings)  # type: ignore[arg-type]
+    return Learner(module, share_prompts=share, line_tokens=module.line_tokens, **settings)

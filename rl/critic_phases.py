@@ -103,6 +103,8 @@ def fit(experiment: Experiment, problems: Sequence[Problem], write: Write, weigh
         decay_steps=settings.rounds,
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
+        zero=config.engine.zero,
+        offload=config.engine.offload,
     )
     train(
         learner,
@@ -167,7 +169,7 @@ def _build(experiment: Experiment, classes: OutcomeClasses) -> OutcomeCritic:
 
 def critic_of(learner: Learner) -> OutcomeCritic:
     """The critic that a learner holds."""
-    module = learner.bare_module()
+    module = learner.bare_module
     assert isinstance(module, LearningCritic)
     return module.critic
 

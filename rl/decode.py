@@ -64,6 +64,7 @@ class StopStrings:
         """`vocabulary` is the number of the model's logits. Raises UserError for an empty or non-ASCII string."""
         if bad := [text for text in strings if not text or not text.isascii()]:
             raise UserError(f"stop strings: expected non-empty ASCII; got {bad[0]!r}")
+        self.strings = tuple(strings)
         self.pattern = re.compile("|".join(map(re.escape, strings)))
         by_character = _automaton(strings)
         self.matched = len(by_character) - 1

@@ -224,9 +224,9 @@ def _report(loaded: LoadedConfig, plan: Plan, experiment: Experiment, resume: bo
         contradictions.append(
             f"folder: {config.folder} holds a run already; name another with --folder, or go on with it by --resume"
         )
-    programs, grade_s = _try_programs(experiment)
+    programs, grade_s = try_programs(experiment)
     ask = plan.ask or experiment.ask
-    stays = weights_memory(experiment, plan)
+    stays = weights_memory(experiment, plan, world_size())
     where, there, free = memory_here(experiment.policy.model)
     learning: list[Item] = []
     sampling: list[Item] = []
@@ -271,7 +271,7 @@ def _contradictions(config: RunConfig, plan: Plan, lengths: Lengths, positions: 
     return found
 
 
-def _try_programs(experiment: Experiment) -> tuple[tuple[TriedProgram, ...], float]:
+def try_programs(experiment: Experiment) -> tuple[tuple[TriedProgram, ...], float]:
     """References and wrong programs through the real grader, and seconds per reference."""
     splits = (experiment.labelled, experiment.train, experiment.dev, experiment.test)
     chosen = {problem.id: problem for split in splits for problem in split[:TRIED_PER_SPLIT]}.values()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -117,16 +118,22 @@ def row_tokens(phase: Phase, lengths: Lengths) -> int:
     return lengths.labelled if phase.n is None else lengths.prompt + phase.shown + lengths.completion
 
 
-def weights_memory(experiment: Experiment, plan: Plan) -> list[Item]:
-    """What stays in memory on one rank while the largest phase runs: weights, gradients, optimizer states, copies."""
+def weights_memory(experiment: Experiment, plan: Plan, ranks: int) -> list[Item]:
+    """What one of `ranks` keeps in memory while the largest phase runs: weights, gradients, optimizer states, copies.
+
+    Weights count whole at every stage of ZeRO: between steps, when programs are written, every rank has all of them.
+    """
     model = experiment.policy.model
     weights = _bytes(model.parameters())
     trained = _bytes(parameter for parameter in model.parameters() if parameter.requires_grad)
+    zero = experiment.config.engine.zero if ranks > 1 else 0
     items = [
         Item("weights", weights),
-        Item("gradients", trained),
-        Item("AdamW states", ADAM_STATES * trained),
+        Item("gradients", trained / (ranks if zero >= 2 else 1)),
+        Item("AdamW states", ADAM_STATES * trained / (ranks if zero >= 1 else 1)),
     ]
+    if zero:
+        items.append(Item("ZeRO's own parts of the weights", (2 if zero == 3 else 1) * trained / ranks))
     copies = {judge for phase in plan.phases for judge in phase.judges if judge.is_copy}
     for judge in sorted(copies, key=lambda judge: judge.column):
         factor = 2 + ADAM_STATES if judge.is_trained else 1
@@ -259,7 +266,7 @@ def _seconds_of_a_step(learner: Learner, batch: Batch, phase: Phase) -> float:
 
 def _kept_bytes(learner: Learner, batch: Batch, phase: Phase) -> float:
     """Bytes per laid-out token that the pass of one micro-batch keeps for its backward pass, weights left out."""
-    module = getattr(learner.module, "module", learner.module)
+    module: Any = learner.bare_module
     rows = next(
         split_rows(
             batch,

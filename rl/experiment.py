@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +29,12 @@ from rl.durable import whole_folder, write_json
 from rl.engine import gather, is_main, together, world_size
 from rl.evaluate import Evaluation, evaluate, evaluation_of, outcomes_of
 from rl.experience import EVALUATION, Experience, PhaseRecord
+from rl.graders import open_grader
 from rl.learner import Learner, policy_learner
 from rl.log import Log, silent_log
 from rl.models import LanguageModel, Policy, load_policy, with_adapters
 from rl.run import open_run
+from rl.sampling_server import SamplingServer
 from rl.sinks import SINKS, refuse_missing
 from rl.start_checks import check_start
 from rl.write import Write, by_policy, stop_at
@@ -63,6 +65,8 @@ class Experiment:
     """Where metrics go."""
     store: Experience
     """Where graded rollouts go."""
+    server: SamplingServer | None = None
+    """What samples from the policy, where this process does not."""
 
     @property
     def form(self) -> Form:
@@ -104,17 +108,20 @@ class Experiment:
     ) -> Write:
         """The policy writes `sampling.n` programs per problem, and `with_greedy` its likeliest one."""
         sampling = self.config.sampling
-        return by_policy(
-            self.policy,
-            ask=self.ask,
+        return self._by_policy(
             n=sampling.n,
             temperature=sampling.temperature,
-            max_new_tokens=sampling.max_new_tokens,
             seed=self.config.seed if seed is None else seed,
             policy_version=policy_version,
-            stop=self.stop(),
             with_greedy=with_greedy,
         )
+
+    def _by_policy(self, **settings: Any) -> Write:
+        """The policy writes about the bare problem, in this process or by the server that has its weights."""
+        settings |= {"ask": self.ask, "max_new_tokens": self.config.sampling.max_new_tokens, "stop": self.stop()}
+        if self.server is None:
+            return by_policy(self.policy, **settings)
+        return self.server.synced(by_policy(self.policy, sampler=self.server.sample, **settings), self.policy.model)
 
     def learner(self, learning_rate: float, model: LanguageModel | None = None, *, decay_steps: int = 0) -> Learner:
         """A Learner of the policy, or of another model, with a fresh optimizer; see Learner for `decay_steps`."""
@@ -127,6 +134,8 @@ class Experiment:
             decay_steps=decay_steps,
             max_grad_norm=settings.max_grad_norm,
             micro_batch_tokens=settings.micro_batch_tokens,
+            zero=self.config.engine.zero,
+            offload=self.config.engine.offload,
         )
 
     def stop(self) -> StopStrings | None:
@@ -172,14 +181,10 @@ class Experiment:
     def evaluation_write(self, *, seed_offset: int, n: int | None = None, greedy: bool = False) -> Write:
         """The policy writes `n` or `evaluation.n` programs per problem, or its greedy one, with seeds of their own."""
         settings = self.config.evaluation
-        return by_policy(
-            self.policy,
-            ask=self.ask,
+        return self._by_policy(
             n=1 if greedy else n or settings.n,
             temperature=0.0 if greedy else settings.temperature,
-            max_new_tokens=self.config.sampling.max_new_tokens,
             seed=self.config.seed + SEEDS_APART * seed_offset,
-            stop=self.stop(),
         )
 
     def save(self, name: str) -> None:
@@ -211,9 +216,10 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
     policy = load_policy(config.model.name, texts, config.seed)
     if config.model.lora_rank:
         policy = with_adapters(policy, config.model.lora_rank, config.seed)
+    address = config.sampling.server
+    server = together(lambda: SamplingServer(address)) if address else None
     with ExitStack() as stack:
-        workers = config.graders.workers or max(1, (os.cpu_count() or 1) // world_size())
-        grader = stack.enter_context(Grader(workers, min_isolation=config.graders.min_isolation))
+        grader = stack.enter_context(open_grader(config.graders))
         said = together(lambda: check_start(grader.grade, splits[data.train], splits[data.labelled]))
         facts = {"isolation": grader.level, "seed": config.seed, "parameters": policy.model.num_parameters()}
         opening = open_run(config.folder, config.model_dump(mode="json"), facts | {"ranks": world_size()}, resume)
@@ -233,6 +239,7 @@ def open_experiment(config: RunConfig, console: Console, resume: bool = False) -
             grader=grader,
             log=log,
             store=Experience(config.folder / "experience", problems),
+            server=server,
         )
 
 

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from envs.errors import UserError
 from rl.batch import Batch
 from rl.distill import LISTED, TEACHER_IDS, TEACHER_TEMPERATURE
-from rl.engine import gather, is_main, make_accelerator
+from rl.engine import gather, is_main, make_accelerator, start_engine
 from rl.forward import encoder_of, layout_of, logits, states
 from rl.layout import NO_LIMIT, Layout, shared_prompt_layout, split_rows
 from rl.losses import Outputs, Term, rows_in_use, term_loss, unit_weights
@@ -91,40 +90,46 @@ class Learner:
         micro_batch_tokens: int = 16384,
         share_prompts: bool = False,
         line_tokens: int = NO_LIMIT,
+        zero: int = 0,
+        offload: str = "none",
     ) -> None:
         """`micro_batch_tokens` bounds the tokens of one pass: it changes memory and speed, not the gradient.
 
         The learning rate rises over `warmup_steps` and falls to a tenth over `decay_steps`, both on a straight line.
         `share_prompts` says that the module wants the rows of a prompt together, in lines of at most `line_tokens`.
+        `zero` and `offload` are those of `rl.engine.Zero`.
         """
         self.accelerator = make_accelerator()
         self.n_steps = 0
-        self.max_grad_norm = max_grad_norm
         self.micro_batch_tokens = micro_batch_tokens
         self.share_prompts = share_prompts
         self.line_tokens = line_tokens
-        optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-        # Not prepared by accelerate, which would step it once per rank.
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_factor, warmup_steps, decay_steps))
-        self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
+        make_optimizer = partial(torch.optim.AdamW, lr=learning_rate, weight_decay=weight_decay, fused=True)
+        self.bare_module = module
+        self.engine = start_engine(module, make_optimizer, max_grad_norm=max_grad_norm, zero=zero, offload=offload)
+        self.factor = partial(_factor, warmup_steps, decay_steps)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.engine.torch_optimizer, self.factor)
+
+    @property
+    def module(self) -> nn.Module:
+        """What a learning pass calls."""
+        return self.engine.module
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of this rank."""
+        return self.engine.optimizer
 
     def step(self, batch: Batch, objective: tuple[Term, ...], temperature: float = 1.0) -> dict[str, float]:
         """Make one optimizer update on the whole batch; returns the loss of each term, the gradient norm and the rate.
 
         Raises UserError, on all ranks and before the weights change, where a loss or the norm is not finite.
         """
-        losses = self.backward(batch, objective, temperature)
-        grad_norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
-        metrics = {f"loss/{name}": loss for name, loss in losses.items()} | {"grad_norm": float(grad_norm)}
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise UserError(
-                    f"learner: {name} is {value} at optimizer step {self.n_steps + 1}; expected a finite number; the "
-                    f"step was not made: start again with a lower learning rate, a longer learner.warmup_steps or a "
-                    f"lower learner.max_grad_norm"
-                )
+        metrics = {f"loss/{name}": loss for name, loss in self.backward(batch, objective, temperature).items()}
+        self._refuse_infinite(metrics)
+        metrics["grad_norm"] = self.engine.step()
+        self._refuse_infinite(metrics)
         metrics["learning_rate"] = float(self.schedule.get_last_lr()[0])
-        self.optimizer.step()
         self.schedule.step()
         self.n_steps += 1
         return metrics
@@ -142,7 +147,7 @@ class Learner:
                     f"term {term.name} needs column {missing[0]}; the batch has {', '.join(batch.columns)}"
                 )
         self.module.train()
-        self.optimizer.zero_grad()
+        self.engine.zero_grad()
         batch = batch.to(self.accelerator.device)
         units: dict[str, torch.Tensor] = {}
         for term in objective:
@@ -152,22 +157,22 @@ class Learner:
         wants = frozenset(want for term in objective for want in term.wants)
         totals = dict.fromkeys(units, 0.0)
         for part, is_last in self._equal_passes(batch, rows_in_use(objective, batch)):
-            with nullcontext() if is_last else self.accelerator.no_sync(self.module):
+            with self.engine.passing(is_last):
                 outputs = self.module(part, temperature, wants)
                 losses = {
                     term.name: term_loss(term, outputs, part, part.columns[WEIGHT.format(term.name)]) / units[term.name]
                     for term in objective
                 }
                 # Data parallel averages gradients over ranks; the units have counted every rank already.
-                self.accelerator.backward(sum(losses.values()) * self.accelerator.num_processes)
+                self.engine.backward(reduce(torch.add, losses.values()) * self.accelerator.num_processes)
             totals = {name: total + losses[name].item() for name, total in totals.items()}
         return {name: float(self._over_ranks(torch.tensor(total))) for name, total in totals.items()}
 
     @torch.no_grad()
     def outputs(self, batch: Batch, temperature: float = 1.0, wants: frozenset[str] = LOG_PROBS) -> Outputs:
         """Outputs for the whole batch, without gradient, in eval mode, on the batch's own device."""
-        # Not the wrapper of data parallel, which broadcasts buffers before a pass: a rank without rows makes none.
-        module = self.bare_module()
+        # Not the engine's module, whose passes all ranks make together: a rank without rows makes none.
+        module = self.bare_module
         module.eval()
         found: dict[str, torch.Tensor] = {}
         for rows in self._micro_batches(batch, torch.arange(len(batch))):
@@ -182,9 +187,10 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Write weights that are trained, optimizer, schedule and the number of steps: a checkpoint's Part."""
+        optimizer = self.engine.state()
         if is_main():
             save_file(self._state(), folder / "weights.safetensors")
-            rest = {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+            rest = {"optimizer": optimizer, "schedule": self.schedule.state_dict()}
             with (folder / "optimizer.pt").open("wb") as file:  # a file of Python's says why a write failed
                 torch.save(rest | {"n_steps": self.n_steps}, file)
 
@@ -195,20 +201,28 @@ class Learner:
             for name, saved in load_file(folder / "weights.safetensors").items():
                 state[name].copy_(saved)
         rest = torch.load(folder / "optimizer.pt", weights_only=True)
-        self.optimizer.load_state_dict(rest["optimizer"])
+        self.engine.restore(rest["optimizer"])
+        if self.schedule.optimizer is not self.engine.torch_optimizer:
+            self.schedule = torch.optim.lr_scheduler.LambdaLR(self.engine.torch_optimizer, self.factor)
         self.schedule.load_state_dict(rest["schedule"])
+        for group, rate in zip(self.engine.torch_optimizer.param_groups, self.schedule.get_last_lr(), strict=True):
+            group["lr"] = rate
         self.n_steps = rest["n_steps"]
 
     def _state(self) -> dict[str, torch.Tensor]:
         """Parameters that are trained, and buffers, by name; tied ones once."""
-        module = self.bare_module()
+        module = self.bare_module
         parameters = {name: value.data for name, value in module.named_parameters() if value.requires_grad}
         return parameters | dict(module.named_buffers())
 
-    def bare_module(self) -> nn.Module:
-        """The module without the wrapper of data parallel."""
-        module: nn.Module = self.module.module if isinstance(self.module, DistributedDataParallel) else self.module
-        return module
+    def _refuse_infinite(self, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"learner: {name} is {value} at optimizer step {self.n_steps + 1}; expected a finite number; the "
+                    f"step was not made: start again with a lower learning rate, a longer learner.warmup_steps or a "
+                    f"lower learner.max_grad_norm"
+                )
 
     def _equal_passes(self, batch: Batch, rows: torch.Tensor) -> Iterator[tuple[Batch, bool]]:
         """Micro-batches, and whether each is the last; ranks with fewer end with passes that weigh nothing."""
@@ -228,7 +242,7 @@ class Learner:
         return total
 
 
-def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settings: float) -> Learner:
+def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settings: Any) -> Learner:
     """A Learner of a policy. Prompts are shared where the model, tried on a few tokens, gives the same log-probs.
 
     Dropout is switched off in the model: a ratio of two passes must compare policies, not two draws of masks.
@@ -236,7 +250,7 @@ def policy_learner(model: LanguageModel, *, share_prompts: bool = True, **settin
     _switch_off_dropout(model)
     share_prompts = share_prompts and _can_share_prompts(model)
     module = TokenLogProbs(model, share_prompts=share_prompts)
-    return Learner(module, share_prompts=share_prompts, line_tokens=module.line_tokens, **settings)  # type: ignore[arg-type]
+    return Learner(module, share_prompts=share_prompts, line_tokens=module.line_tokens, **settings)
 
 
 def _factor(warmup_steps: int, decay_steps: int, step: int) -> float:

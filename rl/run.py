@@ -21,9 +21,22 @@ from rl.durable import append_line, lines_of, without_torn_tail, write_json
 CONFIG, MANIFEST, JOURNAL = "config.json", "manifest.json", "journal.jsonl"
 CALIBRATION, CRITIC_TOKENS = "calibration.json", "critic_tokens.json"
 """How far a critic can be trusted, and its values along a few programs; only in runs that have one."""
-RECORDED_VERSIONS = ("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
+RECORDED_VERSIONS = (
+    *("rl-train", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow"),
+    *("deepspeed", "ray"),
+)
 MAY_CHANGE = (
-    *("folder", "graders", "checkpoints", "alarms", "log", "teacher.cache", "teacher.max_requests"),
+    *(
+        "folder",
+        "graders",
+        "engine",
+        "sampling.server",
+        "checkpoints",
+        "alarms",
+        "log",
+        "teacher.cache",
+        "teacher.max_requests",
+    ),
     *("teacher.max_tokens", "teacher.parallel", "teacher.tries", "teacher.timeout_s", "teacher.key_variable"),
 )
 """Sections and keys that a run may go on with when they differ: they do not decide what is learned."""
@@ -127,12 +140,18 @@ def _begin(folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], re
         write_json(folder / CONFIG, config)
         return "started"
     if not resume:
+        refuse_taken(folder)
+    refuse_changed(folder, config)
+    return "resumed"
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise UserError where the folder holds a run."""
+    if holds_a_run(folder):
         raise UserError(
             f"folder: {folder} already holds a run; `rl-train run {folder}` goes on with it, or name another folder "
             f"with --folder"
         )
-    refuse_changed(folder, config)
-    return "resumed"
 
 
 def refuse_changed(folder: Path, config: Mapping[str, Any]) -> None:

@@ -49,14 +49,39 @@ def stoppable(work: Callable[[], int], command: str, folder: Path) -> int:
         ) from None
 
 
+def train_on_workers(config: RunConfig, workers: tuple[int, int], as_json: bool, resume: bool) -> int:
+    """As `train`, on the workers of a Ray cluster."""
+    return stoppable(lambda: _run_on_workers(config, workers, as_json, resume), "run", config.folder)
+
+
 def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
     started = time.perf_counter()
     console = console_for(as_json)
-    console.print(f"rl-train: recipe {config.recipe}, seed {config.seed}, folder {config.folder}", highlight=False)
+    results = run_recipe(config, console, resume)
     from rl.engine import is_main
+
+    if is_main():
+        _show_run(config, results, console, as_json, time.perf_counter() - started)
+    return 0
+
+
+def _run_on_workers(config: RunConfig, workers: tuple[int, int], as_json: bool, resume: bool) -> int:
+    from rl import cluster
+    from rl.run import refuse_taken
+
+    started = time.perf_counter()
+    if not resume:
+        refuse_taken(config.folder)
+    results = cluster.train_on_workers(config, workers)
+    _show_run(config, results, console_for(as_json), as_json, time.perf_counter() - started)
+    return 0
+
+
+def run_recipe(config: RunConfig, console: Console, resume: bool) -> dict[str, Evaluation]:
+    """Run an experiment in this process, as one of its ranks; what people read goes to the console."""
+    console.print(f"rl-train: recipe {config.recipe}, seed {config.seed}, folder {config.folder}", highlight=False)
     from rl.experiment import open_experiment
     from rl.recipes import RECIPES
-    from rl.report import write_report
 
     if config.recipe not in RECIPES:
         raise UserError(f"recipe: expected one of {', '.join(RECIPES)}; got {config.recipe!r}")
@@ -65,19 +90,24 @@ def _run_recipe(config: RunConfig, as_json: bool, resume: bool) -> int:
             f"{experiment.policy.model.num_parameters():,} parameters; {len(experiment.labelled)} problems with "
             f"solutions, {len(experiment.train)} to reinforce on; programs run at isolation {experiment.grader.level}"
         )
-        results = RECIPES[config.recipe].run(experiment)
-    if not is_main():
-        return 0
+        return RECIPES[config.recipe].run(experiment)
+
+
+def _show_run(
+    config: RunConfig, results: dict[str, Evaluation], console: Console, as_json: bool, seconds: float
+) -> None:
+    """Write the report of a finished run, and show what came of it."""
+    from rl.report import write_report
+
     page = write_report(config.folder)
     if as_json:
         print(json.dumps({name: asdict(result) for name, result in results.items()}))
-    else:
-        show_evaluations(results, console)
-        took = f"{time.perf_counter() - started:.0f} s in all"
-        console.print(f"{took}; everything is in {config.folder}; its report: {page}", highlight=False, soft_wrap=True)
-        for line in _next_steps(config):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
-    return 0
+        return
+    show_evaluations(results, console)
+    took = f"{seconds:.0f} s in all"
+    console.print(f"{took}; everything is in {config.folder}; its report: {page}", highlight=False, soft_wrap=True)
+    for line in _next_steps(config):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _next_steps(config: RunConfig) -> list[str]:

@@ -22,8 +22,8 @@ from rl.teachers import Answer, Question, Teacher
 
 Ask = Callable[[Problem], Prompt]
 """Problem -> Prompt: how the writer is asked."""
-Sample = Callable[..., list[list[Completion]]]
-"""A function that does what `rl.decode.sample` does, called as that is."""
+Sampler = Callable[..., list[list[Completion]]]
+"""What samples: `rl.decode.sample`, or that of a server, with the same arguments."""
 Write = Callable[[Sequence[Problem], int], Iterator[Group]]
 """(problems, round) -> their Groups; the verdict of a program that nobody has run yet is None."""
 
@@ -49,6 +49,7 @@ def by_policy(
     policy_version: Callable[[], int] = lambda: 0,
     stop: StopStrings | None = None,
     with_greedy: bool = False,
+    sampler: Sampler = sample,
     rows: int = 256,
 ) -> Write:
     """Sample `n` completions per problem from the policy, and `with_greedy` its likeliest one, which comes last.
@@ -66,7 +67,7 @@ def by_policy(
             seeds = [
                 [rollout_seed(seed, round_number, problem.id, i) for i in range(n + with_greedy)] for problem in chunk
             ]
-            completions = sample(
+            completions = sampler(
                 policy.model,
                 prompt_ids,
                 seeds,
@@ -107,9 +108,9 @@ def continuing(
     author: str = "policy",
     insert: Insert | None = None,
     rows: int = 256,
-    sample: Sample = sample,
+    sampler: Sampler = sample,
 ) -> Writer:
-    """The policy as a writer after any prompt; about `rows` sequences are decoded together, by `sample`.
+    """The policy as a writer after any prompt; about `rows` sequences are decoded together, by `sampler`.
 
     Ids that were written already are part of the completion as they are. They carry no behaviour log-probs: they were
     chosen, not drawn.
@@ -119,7 +120,7 @@ def continuing(
         found: list[list[Rollout]] = []
         for chunk in _chunks(requests, rows):
             prompt_ids = [policy.encode(request.prompt.text) for request in chunk]
-            completions = sample(
+            completions = sampler(
                 policy.model,
                 prompt_ids,
                 [request.seeds for request in chunk],

@@ -16,14 +16,17 @@ LAYERS = {"envs": 0, "critics": 1, "rl": 2}
 
 HEAVY = (
     *("torch", "transformers", "trl", "deepspeed", "ray", "accelerate", "datasets", "peft", "tokenizers", "pyarrow"),
-    *("trackio", "tensorboardX", "wandb"),
+    *("trackio", "tensorboardX", "vllm", "wandb"),
     *("fastapi", "starlette", "uvicorn", "prometheus_client"),
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
+    "ray": {"rl/cluster.py"},
+    "vllm": {"rl/sampling_server.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
     "accelerate": {"rl/engine.py"},
+    "deepspeed": {"rl/engine.py"},
     "peft": {"rl/models.py"},
     "trackio": {"rl/sinks.py"},
     "tensorboardX": {"rl/sinks.py"},

@@ -33,6 +33,8 @@ def run(experiment: Experiment) -> dict[str, Evaluation]:
         warmup_steps=config.learner.warmup_steps,
         max_grad_norm=config.learner.max_grad_norm,
         micro_batch_tokens=config.learner.micro_batch_tokens,
+        zero=config.engine.zero,
+        offload=config.engine.offload,
     )
     reinforce(
         experiment,

@@ -190,7 +190,7 @@ def _writer(engine: Engine, author: str, wanted: Search, errand: Errand) -> Writ
         ]
 
     together = wanted.settings.n * engine.max_rows
-    return continuing(engine.policy, temperature=wanted.temperature, author=author, rows=together, sample=sample)
+    return continuing(engine.policy, temperature=wanted.temperature, author=author, rows=together, sampler=sample)
 
 
 def _grade(grader: Grader, errand: Errand, requests: Iterable[GradeRequest]) -> list[Verdict]:
