@@ -11,11 +11,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from envs.errors import UserError
-
-USER_MISTAKE = 2
+from rl.cli_options import (
+    USER_MISTAKE,
+    Commands,
+    Parser,
+    add_command,
+    add_graders,
+    add_problems,
+    positive,
+    positives,
+    share,
+    temperature,
+    workers,
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -48,25 +58,14 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with our one-line errors."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        print(f"rl-train: {message}; see `{self.prog} --help`", file=sys.stderr)
-        raise SystemExit(USER_MISTAKE)
-
-
-_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="rl-train",
         description="Train code-writing language models on unit tests.",
         epilog="example: rl-train quickstart",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
     _add_training(commands)
     _add_cluster(commands)
@@ -78,16 +77,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_training(commands: _Commands) -> None:
+def _add_training(commands: Commands) -> None:
     about = "Train by a config file, or go on with the run that a run folder holds."
-    run = _add(commands, "run", "run", about, "run experiment.toml --reinforce.rounds 100 --resume", True)
+    run = add_command(commands, "run", "run", about, "run experiment.toml --reinforce.rounds 100 --resume", True)
     run.add_argument(
         "config", type=Path, metavar="CONFIG|RUN_FOLDER", help="the experiment, TOML or YAML, or its run folder"
     )
     run.add_argument("--resume", action="store_true", help="go on with the run in the config's folder, if it holds one")
 
     about = "Warm-start a tiny model, improve it by reinforcement from unit tests, show the gain: minutes on two cores."
-    quickstart = _add(commands, "quickstart", "quickstart", about, "quickstart --seed 10", True, base="quickstart.toml")
+    quickstart = add_command(
+        commands, "quickstart", "quickstart", about, "quickstart --seed 10", True, base="quickstart.toml"
+    )
     for training in (run, quickstart):
         training.add_argument(
             "--dry-run", action="store_true", help="say what would happen, what it needs and how long it takes"
@@ -95,27 +96,27 @@ def _add_training(commands: _Commands) -> None:
         usual = "2, or 1 on one core or with a GPU" if training is quickstart else "as the run began, or 1"
         training.add_argument(
             "--ranks",
-            type=_positive,
+            type=positive,
             metavar="N",
             help=f"processes that share the work on this machine (default: {usual})",
         )
         training.add_argument(
             "--workers",
-            type=_workers,
+            type=workers,
             metavar="N|MIN:MAX",
             help="run on so many workers of the Ray cluster that is named by RAY_ADDRESS, or that this machine is in",
         )
 
     about = "Train several recipes from one warm start, seed by seed, and show them side by side with their budgets."
-    compare = _add(commands, "compare", "compare", about, "compare ekt_words.toml --compare.seeds [0,1]", True)
+    compare = add_command(commands, "compare", "compare", about, "compare ekt_words.toml --compare.seeds [0,1]", True)
     compare.add_argument(
         "config", type=Path, metavar="CONFIG|FOLDER", help="a config with [compare.arms.NAME], or what it wrote"
     )
     compare.add_argument("--resume", action="store_true", help="go on with the comparison in the config's folder")
 
 
-def _add_evaluation(commands: _Commands) -> None:
-    evaluate = _add(
+def _add_evaluation(commands: Commands) -> None:
+    evaluate = add_command(
         commands,
         "evaluate",
         "evaluate",
@@ -125,12 +126,12 @@ def _add_evaluation(commands: _Commands) -> None:
     evaluate.add_argument(
         "--policy", type=Path, required=True, metavar="PATH", help="run folder, model folder, hub name"
     )
-    _add_problems(evaluate)
-    evaluate.add_argument("--size", type=_positive, metavar="N", help="use the first N problems only")
-    evaluate.add_argument("--n", type=_positive, default=4, help="programs per problem (default: 4)")
-    evaluate.add_argument("--ks", type=_positives, default=(1,), metavar="K,K", help="k of each pass@k (default: 1)")
-    evaluate.add_argument("--temperature", type=_temperature, default=0.8, help="0 is greedy (default: 0.8)")
-    evaluate.add_argument("--max-new-tokens", type=_positive, default=96, help="longest completion (default: 96)")
+    add_problems(evaluate)
+    evaluate.add_argument("--size", type=positive, metavar="N", help="use the first N problems only")
+    evaluate.add_argument("--n", type=positive, default=4, help="programs per problem (default: 4)")
+    evaluate.add_argument("--ks", type=positives, default=(1,), metavar="K,K", help="k of each pass@k (default: 1)")
+    evaluate.add_argument("--temperature", type=temperature, default=0.8, help="0 is greedy (default: 0.8)")
+    evaluate.add_argument("--max-new-tokens", type=positive, default=96, help="longest completion (default: 96)")
     evaluate.add_argument(
         "--stop",
         action="append",
@@ -156,18 +157,18 @@ def _add_evaluation(commands: _Commands) -> None:
     _add_critic_sampling(evaluate)
 
     about = "Grade stored rollouts of a run again and show both verdicts: 1 where one differs."
-    replay = _add(commands, "replay", "replay", about, "replay runs/quickstart reinforce/40/3/5")
+    replay = add_command(commands, "replay", "replay", about, "replay runs/quickstart reinforce/40/3/5")
     replay.add_argument("run", type=Path, metavar="RUN_FOLDER", help="a run with an experience store")
     replay.add_argument(
         "rollout", metavar="PHASE/ROUND[/GROUP[/INDEX]]", help="one stored rollout, or all of a group or round"
     )
-    _add_graders(replay)
+    add_graders(replay)
 
 
-def _add_cluster(commands: _Commands) -> None:
+def _add_cluster(commands: Commands) -> None:
     about = "Have a Ray cluster run `run` or `quickstart` as a job: follow its log, end with its exit code."
     example = "submit --address http://head:8265 -- run experiment.toml --workers 4 --folder /shared/runs/a"
-    submit = _add(commands, "submit", "submit", about, example)
+    submit = add_command(commands, "submit", "submit", about, example)
     submit.add_argument(
         "--address",
         default=os.environ.get("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265"),
@@ -181,21 +182,21 @@ def _add_cluster(commands: _Commands) -> None:
     submit.add_argument("--print-manifest", action="store_true", help="print a KubeRay RayJob instead of submitting")
     group = submit.add_argument_group("of the manifest")
     group.add_argument("--image", default="rl-train:latest", help="container image that holds rl-train")
-    group.add_argument("--machines", type=_positive, default=1, help="worker pods (default: 1)")
-    group.add_argument("--cpus", type=_positive, default=4, help="CPUs of each pod (default: 4)")
+    group.add_argument("--machines", type=positive, default=1, help="worker pods (default: 1)")
+    group.add_argument("--cpus", type=positive, default=4, help="CPUs of each pod (default: 4)")
     group.add_argument("--gpus", type=int, default=0, help="GPUs of each pod (default: 0)")
     submit.add_argument("words_of_job", nargs="+", metavar="COMMAND ...", help="after --: the command that is run")
 
     about = (
         "Predict a round on so many GPUs and graders: its time, who waits for whom, graders needed, memory of a rank."
     )
-    plan = _add(commands, "plan", "plan", about, "plan experiment.toml --gpus 8 --cpus 64", True)
+    plan = add_command(commands, "plan", "plan", about, "plan experiment.toml --gpus 8 --cpus 64", True)
     plan.add_argument("config", type=Path, metavar="CONFIG", help="the experiment, TOML or YAML")
-    plan.add_argument("--gpus", type=_positive, required=True, metavar="N", help="ranks, each as fast as this machine")
-    plan.add_argument("--cpus", type=_positive, required=True, metavar="N", help="graders, a CPU each")
+    plan.add_argument("--gpus", type=positive, required=True, metavar="N", help="ranks, each as fast as this machine")
+    plan.add_argument("--cpus", type=positive, required=True, metavar="N", help="graders, a CPU each")
     plan.add_argument(
         "--endless",
-        type=_share,
+        type=share,
         default=0.01,
         metavar="SHARE",
         help="programs that run into their limit (default: 0.01)",
@@ -207,9 +208,9 @@ def _add_critic_sampling(evaluate: argparse.ArgumentParser) -> None:
     group.add_argument("--critic-sampling", action="store_true", help="compare it with plain sampling and best of n")
     group.add_argument("--critic", type=Path, metavar="PATH", help="folder of the critic")
     group.add_argument("--repair", type=Path, metavar="PATH", help="repair model, as --policy (default: no repair)")
-    group.add_argument("--budget", type=_positive, metavar="TOKENS", help="per problem (default: n * max-new-tokens)")
+    group.add_argument("--budget", type=positive, metavar="TOKENS", help="per problem (default: n * max-new-tokens)")
     group.add_argument("--rounds", type=int, metavar="N", help="most rounds after the first (default: by budget)")
-    group.add_argument("--keep", type=_positive, default=1, metavar="M", help="programs repaired a round (default: 1)")
+    group.add_argument("--keep", type=positive, default=1, metavar="M", help="programs repaired a round (default: 1)")
     group.add_argument("--cut", choices=("argmax", "sample"), default="argmax", help="end of a seed (default: argmax)")
     group.add_argument(
         "--drop",
@@ -219,47 +220,47 @@ def _add_critic_sampling(evaluate: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_configs(commands: _Commands) -> None:
+def _add_configs(commands: Commands) -> None:
     about = "Copy the example configs to a folder, with explanations; nothing is overwritten."
-    init = _add(commands, "init", "init", about, "init experiments")
+    init = add_command(commands, "init", "init", about, "init experiments")
     init.add_argument(
         "folder", type=Path, nargs="?", default=Path("configs"), metavar="FOLDER", help="default: configs"
     )
 
     config = commands.add_parser("config", help="Look at configs: their keys, and what differs.", allow_abbrev=False)
-    configs = config.add_subparsers(title="what to do", metavar="WHAT", parser_class=_Parser, required=True)
+    configs = config.add_subparsers(title="what to do", metavar="WHAT", parser_class=Parser, required=True)
     about = "Print a resolved config as TOML, with the meaning of every key."
-    show = _add(configs, "show", "config_show", about, "config show experiment.toml --sampling.n 16", True)
+    show = add_command(configs, "show", "config_show", about, "config show experiment.toml --sampling.n 16", True)
     show.add_argument("config", type=Path, metavar="CONFIG", help="TOML or YAML")
     about = "Print the keys that differ, a line each: exit code 0 where none does, otherwise 1."
-    diff = _add(configs, "diff", "config_diff", about, "config diff experiment.toml runs/quickstart")
+    diff = add_command(configs, "diff", "config_diff", about, "config diff experiment.toml runs/quickstart")
     for name in ("a", "b"):
         diff.add_argument(name, type=Path, metavar=name.upper(), help="config file or run folder")
-    _add(configs, "schema", "config_schema", "Print the JSON schema of a config, for editors.", "config schema")
+    add_command(configs, "schema", "config_schema", "Print the JSON schema of a config, for editors.", "config schema")
 
 
-def _add_grading(commands: _Commands) -> None:
-    grade = _add(
+def _add_grading(commands: Commands) -> None:
+    grade = add_command(
         commands,
         "grade",
         "grade",
         "Grade completions: JSONL in, verdicts out, in the same order.",
         "grade --problems files --data.path problems.jsonl --completions in.jsonl --out out.jsonl",
     )
-    _add_problems(grade)
+    add_problems(grade)
     grade.add_argument("--completions", type=Path, required=True, metavar="IN", help=_COMPLETION_ROWS)
     grade.add_argument("--out", type=Path, required=True, metavar="OUT", help="a verdict per row, as JSONL")
 
     audit = commands.add_parser("audit", help="Attack what decides about programs.", allow_abbrev=False)
-    audits = audit.add_subparsers(title="what to audit", metavar="WHAT", parser_class=_Parser, required=True)
-    problems = _add(
+    audits = audit.add_subparsers(title="what to audit", metavar="WHAT", parser_class=Parser, required=True)
+    problems = add_command(
         audits,
         "problems",
         "audit_problems",
         "Check a problem set before it is trusted: references, cheats, flaky tests, duplicates, overlaps, limits.",
         "audit problems mbpp --data.path mbpp.jsonl --against humaneval=HumanEval.jsonl.gz --fix clean.jsonl",
     )
-    _add_problems(problems, positional=True)
+    add_problems(problems, positional=True)
     problems.add_argument(
         "--against", action="append", default=[], metavar="NAME[=PATH]", help="evaluation set to look for overlaps with"
     )
@@ -267,25 +268,25 @@ def _add_grading(commands: _Commands) -> None:
     problems.add_argument("--fix", type=Path, metavar="OUT", help="write the cleaned set as JSONL")
 
     about = "Check the arithmetic of training on this machine, by a config's model and temperature: under a minute."
-    selftest = _add(commands, "selftest", "selftest", about, "selftest experiment.toml")
+    selftest = add_command(commands, "selftest", "selftest", about, "selftest experiment.toml")
     selftest.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml", help="the experiment (default: none)")
     selftest.add_argument(
         "--resume", action="store_true", help="instead kill small runs and compare what they end with"
     )
-    selftest.add_argument("--kills", type=_positive, default=3, metavar="N", help="with --resume (default: 3)")
+    selftest.add_argument("--kills", type=positive, default=3, metavar="N", help="with --resume (default: 3)")
 
-    _add(commands, "doctor", "doctor", "Say what this machine can isolate, and how to get more.", "doctor")
+    add_command(commands, "doctor", "doctor", "Say what this machine can isolate, and how to get more.", "doctor")
 
 
-def _add_reading(commands: _Commands) -> None:
+def _add_reading(commands: Commands) -> None:
     about = "Write report.html into a run folder: what the run learned, where its time went, programs it wrote."
-    report = _add(commands, "report", "report", about, "report runs/quickstart")
+    report = add_command(commands, "report", "report", about, "report runs/quickstart")
     report.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="a run: finished, interrupted or still running")
 
 
-def _add_serving(commands: _Commands) -> None:
+def _add_serving(commands: Commands) -> None:
     about = "Serve a model over HTTP: OpenAI's surface, and /v1/solve, which searches by critic sampling."
-    serve = _add(commands, "serve", "serve", about, "serve --policy runs/quickstart --critic --port 8000")
+    serve = add_command(commands, "serve", "serve", about, "serve --policy runs/quickstart --critic --port 8000")
     serve.add_argument("--policy", type=Path, required=True, metavar="PATH", help="run folder, model folder, hub name")
     serve.add_argument(
         "--critic",
@@ -302,118 +303,18 @@ def _add_serving(commands: _Commands) -> None:
     serve.add_argument(
         "--keys", type=Path, metavar="FILE", help="keys that clients must show, one a line; RL_TRAIN_KEYS adds to them"
     )
-    serve.add_argument("--max-rows", type=_positive, default=64, help="completions written at once (default: 64)")
-    serve.add_argument("--max-tokens", type=_positive, default=4096, help="longest completion (default: 4096)")
-    serve.add_argument("--max-budget", type=_positive, default=131072, help="tokens of a search (default: 131072)")
-    serve.add_argument("--max-tests", type=_positive, default=64, help="example tests of a problem (default: 64)")
-    serve.add_argument("--max-cpu-s", type=_positive, default=10, help="CPU seconds of a program (default: 10)")
-    serve.add_argument("--max-body-mb", type=_positive, default=4, help="size of a request, in MiB (default: 4)")
-    serve.add_argument("--max-requests", type=_positive, default=256, help="requests answered at once (default: 256)")
-    serve.add_argument("--grace-s", type=_positive, default=30, help="seconds for requests at the end (default: 30)")
-    _add_graders(serve)
+    serve.add_argument("--max-rows", type=positive, default=64, help="completions written at once (default: 64)")
+    serve.add_argument("--max-tokens", type=positive, default=4096, help="longest completion (default: 4096)")
+    serve.add_argument("--max-budget", type=positive, default=131072, help="tokens of a search (default: 131072)")
+    serve.add_argument("--max-tests", type=positive, default=64, help="example tests of a problem (default: 64)")
+    serve.add_argument("--max-cpu-s", type=positive, default=10, help="CPU seconds of a program (default: 10)")
+    serve.add_argument("--max-body-mb", type=positive, default=4, help="size of a request, in MiB (default: 4)")
+    serve.add_argument("--max-requests", type=positive, default=256, help="requests answered at once (default: 256)")
+    serve.add_argument("--grace-s", type=positive, default=30, help="seconds for requests at the end (default: 30)")
+    add_graders(serve)
 
 
 _COMPLETION_ROWS = 'rows {"problem_id", and "program", "completion" or "program_base64"}'
-
-
-def _add(
-    commands: _Commands,
-    name: str,
-    command: str,
-    about: str,
-    example: str,
-    takes_keys: bool = False,
-    base: str | None = None,
-) -> argparse.ArgumentParser:
-    """Add a sub-command that calls `rl.commands.<command>`; its keys begin as in `base`, one of our own configs."""
-    sub = commands.add_parser(
-        name,
-        help=about,
-        description=about,
-        epilog=f"example: rl-train {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        add_help=not takes_keys,
-    )
-    sub.set_defaults(command=command, usage=sub.prog, takes_keys=takes_keys)
-    if takes_keys:
-        sub.add_argument("-h", "--help", action=_HelpWithKeys, base=base, help="show this help with every key and exit")
-    sub.add_argument("--json", action="store_true", help="print the result as JSON")
-    return sub
-
-
-def _add_problems(parser: argparse.ArgumentParser, positional: bool = False) -> None:
-    """Options that name a problem set and how its programs are run."""
-    about = "problem set, such as basics, mbpp, files; auto detects the format of --data.path"
-    if positional:
-        parser.add_argument("problems", metavar="NAME", help=about)
-    else:
-        parser.add_argument("--problems", default="basics", metavar="NAME", help=f"{about} (default: basics)")
-    parser.add_argument("--data.path", dest="data_path", type=Path, metavar="PATH", help="file or folder of the set")
-    parser.add_argument("--split", help="part of the set (default: test where there is one)")
-    _add_graders(parser)
-
-
-def _add_graders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=_positive, help="grader processes (default: one per core)")
-    parser.add_argument("--isolation", choices=("L1", "L2", "L3"), help="jail to use (default: the best that works)")
-
-
-class _HelpWithKeys(argparse.Action):
-    """--help of a command that takes config keys: loads the config models only now, to list them."""
-
-    def __init__(
-        self, option_strings: Sequence[str], dest: str, base: str | None = None, help: str | None = None
-    ) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-        self.base = base
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from rl.config import CONFIGS, keys, load_config
-        from rl.config_files import flat
-
-        values = flat(load_config(CONFIGS / self.base if self.base else None).model_dump(mode="json"))
-        lines = [f"  --{name:<32} {meaning} (default: {values[name]})" for name, _, meaning in keys()]
-        parser.epilog = (
-            f"keys of the config, also settable as --key.path value:\n{chr(10).join(lines)}\n\n{parser.epilog}"
-        )
-        parser.print_help()
-        parser.exit()
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more; got {text}")
-    return int(text)
-
-
-def _workers(text: str) -> tuple[int, int]:
-    least, _, most = text.partition(":")
-    return _positive(least), max(_positive(least), _positive(most or least))
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1; got {text}")
-    return value
-
-
-def _positives(text: str) -> tuple[int, ...]:
-    return tuple(_positive(part) for part in text.split(","))
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of 0 or more; got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -156,8 +156,8 @@ def test_who_leaves_stops_the_program_that_runs(inside: tuple[str, Service]) -> 
     body = SUM | {"example_tests": [ENDLESS], "interface": "assert", "limits": {"cpu_s": 10}, "n": 1, "budget": 24}
     grader = service.grader
     with asking(f"{url}/v1/solve", body):
-        until(lambda: any(worker.outstanding for worker in grader._workers))
-    until(lambda: not any(worker.outstanding for worker in grader._workers), seconds=15)
+        until(lambda: any(worker.outstanding for worker in grader._pool.feeders))
+    until(lambda: not any(worker.outstanding for worker in grader._pool.feeders), seconds=15)
     assert solved(url)["solved"] is True
 
 
