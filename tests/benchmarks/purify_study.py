@@ -8,10 +8,7 @@ of tests/benchmarks/ekt_study.py.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,8 @@ import numpy as np
 from rl.bootstrap import N_RESAMPLES, difference
 from rl.durable import lines_of
 from tests.benchmarks.coderl_study import pass_rates, shown
-from tests.benchmarks.ekt_study import prepare, rl_train
+from tests.benchmarks.ekt_study import prepare
+from tests.benchmarks.study import study
 
 CONFIG = Path(__file__).with_name("purify_words.toml")
 FOLDER = Path("runs/purify_words")
@@ -38,24 +36,7 @@ BETTER = {
 
 def main() -> None:
     """Run what is missing, then write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="10,11,12,13,14")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    for seed in seeds:
-        prepare(seed)
-    result = json.loads(
-        rl_train(["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"])
-    )
-    found = findings(result, seeds) | result
-    found |= {
-        "command": f"python -m tests.benchmarks.purify_study --seeds {options.seeds}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-    }
-    print(json.dumps({name: found[name] for name in ("purity", "students", "critics", "corpora")}, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+    study("purify_study", __doc__, CONFIG, "10,11,12,13,14", prepare=prepare, find=findings)
 
 
 def findings(result: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
