@@ -62,6 +62,11 @@ def chosen(group: Group, choose: Choose, at_most: int) -> Group:
     return Group(group.problem, tuple(rollouts), tuple(verdict_of[id(rollout)] for rollout in rollouts))
 
 
+def each_once(group: Group) -> Group:
+    """The first of equal programs, with their verdicts."""
+    return chosen(group, first, len(group.rollouts))
+
+
 def only(group: Group, keep: Callable[[str, Problem], bool]) -> Group:
     """The rollouts of a group whose programs are worth learning from, such as `without_dead_code`."""
     return keeping(group, lambda rollout: keep(rollout.program, group.problem))

@@ -17,7 +17,7 @@ from envs.prompts import socratic
 from envs.rollout import Group, Rollout, Segment, StopReason
 from rl.decode import Insert
 from rl.models import Policy
-from rl.write import Write, continuing, rollout_seed, ungraded
+from rl.write import Write, continuing, rollout_seed, ungraded, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +161,7 @@ def by_own_chain(policy: Policy, text_of: Callable[[Problem], str]) -> Write:
 def lesson(policy: Policy, problem: Problem, before: str, text: str) -> Rollout:
     """A text to imitate behind the problem and a chain so far, ended by the end of text."""
     prompt = socratic(problem, before)
-    return Rollout(
-        prompt=prompt,
-        prompt_ids=policy.encode(prompt.text),
-        segments=(Segment((*policy.encode(text), policy.end_id), "reference"),),
-        text=text,
-        program=program_of(before + text, problem),
-        stop=StopReason.NOT_SAMPLED,
-    )
+    return written(policy, prompt, policy.encode(prompt.text), text, program_of(before + text, problem))
 
 
 def _open(chains: Sequence[Chain]) -> list[Chain]:

@@ -126,7 +126,7 @@ def _measure(experiment: Experiment, n: int, with_teacher: bool) -> None:
 
 
 def _best_policy(experiment: Experiment, n: int, greedy: bool) -> Write:
-    """The best policy of a run writes from the plain prompt."""
+    """The best policy of a run writes about the bare problem."""
     best = together(lambda: load_policy(str(_selected(experiment.config))))
     best.model.to(make_accelerator().device)
     return replace(experiment, policy=best).evaluation_write(n=n, seed_offset=4, greedy=greedy)

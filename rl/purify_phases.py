@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from critics.filters import chosen, first
+from critics.filters import each_once
 from critics.model import OutcomeCritic, save_critic
 from critics.outcomes import OutcomeClasses, weigh
 from critics.purify import (
@@ -272,7 +272,7 @@ def _table(corpora: Mapping[str, Corpus]) -> str:
 
 def _each_once(groups: Groups) -> Groups:
     """The first of equal programs for each problem."""
-    return {name: chosen(group, first, len(group.rollouts)) for name, group in groups.items()}
+    return {name: each_once(group) for name, group in groups.items()}
 
 
 def _shown(value: float | None) -> str:

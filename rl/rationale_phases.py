@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from critics.filters import chosen, first, keeping, passing
+from critics.filters import each_once, keeping, passing
 from critics.rationales import mentions_hint, only_restates, steps_hold
 from envs.errors import UserError
 from envs.hints import hint, with_hint
@@ -57,7 +57,7 @@ def harvest(experiment: Experiment, groups: Mapping[str, Group], *, hinted: bool
         "right": passing,
         "honest": _honest if hinted else _all,
         "sound": _sound if experiment.config.reasoning.check_steps else _all,
-        "distinct": _distinct,
+        "distinct": each_once,
     }
     left, counts_left = dict(groups), {}
     for name, keep in filters.items():
@@ -117,10 +117,6 @@ def _honest(group: Group) -> Group:
 
 def _sound(group: Group) -> Group:
     return keeping(group, lambda rollout: steps_hold(rollout.text))
-
-
-def _distinct(group: Group) -> Group:
-    return chosen(group, first, len(group.rollouts))
 
 
 def _count(groups: Mapping[str, Group]) -> int:

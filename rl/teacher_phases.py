@@ -176,8 +176,9 @@ def accepted(
     kept = preferred(experiment, groups, judge)
     if not kept:
         raise UserError(
-            "ekt: not one program of the teacher was accepted, so there is nothing to imitate; take a better teacher, "
-            "more programs (teacher.n), another prompt (teacher.ask, teacher.shots) or fewer filters"
+            f"{experiment.config.recipe}: not one program of the teacher was accepted, so there is nothing to imitate; "
+            "take a better teacher, more programs (teacher.n), another prompt (teacher.ask, teacher.shots) "
+            "or fewer filters"
         )
     experiment.log.say(
         f"{sum(len(group.rollouts) for group in kept.values())} programs to imitate for {len(kept)} problems"

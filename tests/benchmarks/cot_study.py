@@ -8,10 +8,7 @@ corpora; the train, dev and test problems are the same for all.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +21,7 @@ from rl.experience import read_rows
 from rl.rationale_phases import HARVEST
 from rl.run import is_finished
 from rl.teacher_phases import TAUGHT
-from tests.benchmarks.ekt_study import rl_train
+from tests.benchmarks.study import rl_train, study
 from tests.benchmarks.worked_words import derives, gold_steps, write_sets
 
 CONFIG = Path(__file__).with_name("cot_words.toml")
@@ -40,38 +37,28 @@ Row = Mapping[str, Any]
 
 def main() -> None:
     """Run what is missing, then write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="10,11,12")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    for seed in seeds:
-        prepare(seed)
-    words = ["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"]
-    result = json.loads(rl_train(words))
-    found = {
+    study("cot_study", __doc__, CONFIG, "10,11,12", prepare=prepare, find=findings)
+
+
+def findings(result: Row, seeds: Sequence[int]) -> dict[str, Any]:
+    """What the arms and their teachers' solutions say about the claims."""
+    return {
         "eight rationales minus": {other: ahead(result, other) for other in ARMS if other != FIRST},
         "by rationales per problem": by_degree(result),
         "of the teacher": {how: harvested(arm, seeds) for how, arm in TEACHERS.items()},
         "hinted minus not hinted": compared_teachers(seeds),
         "wording": {arm: wording(arm, seeds) for arm in ARMS},
     }
-    print(json.dumps(found, indent=2))
-    about = {
-        "command": f"python -m tests.benchmarks.cot_study --seeds {options.seeds}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-    }
-    if options.out:
-        options.out.write_text(json.dumps(found | result | about, indent=2) + "\n")
 
 
-def prepare(seed: int) -> None:
-    """Write the problems of a seed and train its teacher, where they are not there."""
-    if not (FOLDER / f"sets-{seed}").exists():
-        write_sets(FOLDER / f"sets-{seed}", seed)
-    if not is_finished(FOLDER / f"teacher-{seed}"):
-        place = ["--data.path", str(FOLDER / f"sets-{seed}"), "--folder", str(FOLDER / f"teacher-{seed}")]
-        rl_train(["run", str(CONFIG.with_name("cot_teacher.toml")), *place, "--seed", str(seed), "--resume"])
+def prepare(seeds: Sequence[int]) -> None:
+    """Write the problems of each seed and train its teacher, where they are not there."""
+    for seed in seeds:
+        if not (FOLDER / f"sets-{seed}").exists():
+            write_sets(FOLDER / f"sets-{seed}", seed)
+        if not is_finished(FOLDER / f"teacher-{seed}"):
+            place = ["--data.path", str(FOLDER / f"sets-{seed}"), "--folder", str(FOLDER / f"teacher-{seed}")]
+            rl_train(["run", str(CONFIG.with_name("cot_teacher.toml")), *place, "--seed", str(seed), "--resume"])
 
 
 def ahead(result: Row, other: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from envs.problem_sets import load_problems
 from envs.prompts import plain, repair
 from envs.rollout import Group, Prompt, Rollout
 from envs.verdict import Feedback
-from rl.bootstrap import N_RESAMPLES, Scores, difference, mean_over_seeds
+from rl.bootstrap import Scores, difference, mean_over_seeds, over_seeds
 from rl.budget import Judged, Way, judge_ways, load_searchers, values_of
 from rl.collect import collect
 from rl.evaluate import Estimate
@@ -46,6 +46,8 @@ from rl.write import from_experience, ungraded
 from tests.benchmarks.budget_chart import chart
 
 TRUE = "repair, true evidence"
+NOT_OF_THE_SEARCH = ("seeds", "workers", "keep_seeds", "json", "svg")
+"""Options that leave what a seed finds as it is."""
 FIRST_PROGRAMS = 4
 """Programs per problem of which those that fail are written again."""
 Values = Mapping[str, Sequence[float | None]]
@@ -68,26 +70,26 @@ def search(
     settings: SamplingSettings,
     budgets: Sequence[int],
     ks: Sequence[int],
-) -> tuple[dict[int, dict[str, Values]], dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Values]], dict[str, Any]]:
     """The metrics of every way at every budget, problem by problem; and what its moves led to."""
     grade = searchers.grader.grade
     judged = judge_ways(problems, settings, searchers.write, searchers.critic, grade, searchers.repair)
-    found = {budget: {way.name: values_of(of, ks, budget) for way, of in judged.items()} for budget in budgets}
+    found = {str(budget): {way.name: values_of(of, ks, budget) for way, of in judged.items()} for budget in budgets}
     return found, moves({way: of for way, of in judged.items() if way.rank is Rank.EXAMPLES_CRITIC})
 
 
-def compared(by_seed: Sequence[dict[int, dict[str, Values]]]) -> dict[str, Any]:
+def compared(by_seed: Sequence[Mapping[str, Mapping[str, Values]]]) -> dict[str, Any]:
     """Means over seeds and problems by budget, way and metric, and differences from plain sampling."""
     found: dict[str, Any] = {}
     for budget, ways in by_seed[0].items():
         plain_name = next(iter(ways))
-        found[str(budget)] = {way: {"metrics": {}, "more than plain": {}} for way in ways}
+        found[budget] = {way: {"metrics": {}, "more than plain": {}} for way in ways}
         for way, metrics in ways.items():
             for metric in metrics:
                 ours, base = ([seed[budget][name][metric] for seed in by_seed] for name in (way, plain_name))
                 ours_SP, base_SP = known_in_all(ours, base)
-                found[str(budget)][way]["metrics"][metric] = shown(mean_over_seeds(ours_SP))
-                found[str(budget)][way]["more than plain"][metric] = shown(difference(ours_SP, base_SP))
+                found[budget][way]["metrics"][metric] = shown(mean_over_seeds(ours_SP))
+                found[budget][way]["more than plain"][metric] = shown(difference(ours_SP, base_SP))
     return found
 
 
@@ -161,24 +163,17 @@ def evidence(
 def mended_more(by_seed: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, Any]:
     """Mean shares over seeds and their failed problems, and how much more true evidence mends than the others."""
     ways = [{way: np.array([v for v in values if v is not None]) for way, values in seed.items()} for seed in by_seed]
-    found: dict[str, Any] = {way: shown(mean_over_uneven_seeds([seed[way] for seed in ways])) for way in ways[0]}
+
+    def mean(drawn: Sequence[Scores]) -> float:
+        return float(np.concatenate(drawn).mean())
+
+    found: dict[str, Any] = {way: shown(over_seeds([seed[way] for seed in ways], mean)) for way in ways[0]}
     for way in list(found)[1:]:
         gains = [seed[TRUE] - seed[way] for seed in ways]
-        found[f"{TRUE}, minus {way}"] = shown(mean_over_uneven_seeds(gains)) | {
+        found[f"{TRUE}, minus {way}"] = shown(over_seeds(gains, mean)) | {
             "seeds that agree": sum(float(gain_P.mean()) > 0 for gain_P in gains)
         }
     return found
-
-
-def mean_over_uneven_seeds(values: Sequence[Scores]) -> Estimate:
-    """Mean over all problems of all seeds, each with problems of its own, with its hierarchical 95 % interval."""
-    rng = np.random.default_rng(0)
-    drawn = [
-        np.concatenate([rng.choice(values[s], len(values[s])) for s in rng.integers(len(values), size=len(values))])
-        for _ in range(N_RESAMPLES)
-    ]
-    low, high = np.quantile([values_N.mean() for values_N in drawn], [0.025, 0.975])
-    return Estimate(float(np.concatenate(values).mean()), float(low), float(high))
 
 
 def _failed(
@@ -253,9 +248,37 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--drop", choices=list(Drop), default=Drop.BELOW_FIRST, help="default: %(default)s")
     parser.add_argument("--seeds", type=numbers, default=(0,), help="default: 0")
     parser.add_argument("--workers", type=int, help="grader processes (default: one per core)")
+    parser.add_argument(
+        "--keep-seeds", type=Path, help="keep here what each seed found, and search only what is not kept"
+    )
     parser.add_argument("--json", type=Path, help="also write everything here")
     parser.add_argument("--svg", type=Path, help="also draw pass rates against budgets here")
     return parser.parse_args(words)
+
+
+def seed_found(options: argparse.Namespace, seed: int, problems: Sequence[Problem], grader: Grader) -> dict[str, Any]:
+    """What the search with a seed found: read where it is kept, else searched and kept."""
+    asked = {name: str(value) for name, value in vars(options).items() if name not in NOT_OF_THE_SEARCH}
+    kept = options.keep_seeds / f"{seed}.json" if options.keep_seeds else None
+    if kept is not None and kept.exists():
+        record: dict[str, Any] = json.loads(kept.read_text())
+        if record["asked"] != asked:
+            raise SystemExit(f"{kept}: searched with other options: {record['asked']}; give another folder")
+        return record
+    policy, critic = (Path(name.format(seed=seed)) for name in (options.policy, options.critic))
+    mender = Path(options.repair.format(seed=seed)) if options.repair else None
+    searchers = Searchers(*load_searchers(policy, critic, mender, options.temperature), grader)
+    settings = SamplingSettings(
+        max(options.budgets), options.max_new_tokens, options.n, None, True, options.keep,
+        Cut(options.cut), Drop(options.drop), seed,
+    )  # fmt: skip
+    values, led_to = search(searchers, problems, settings, options.budgets, options.ks)
+    mended = evidence(searchers, problems, seed, options.max_new_tokens) if mender else None
+    record = {"asked": asked, "values": values, "moves": led_to, "mended": mended}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(record))
+    return record
 
 
 def main() -> None:
@@ -269,23 +292,10 @@ def main() -> None:
             replace(problem, example_tests=ExampleTests(problem.example_tests.cases[: options.examples]))
             for problem in problems
         ]
-    found, led_to, mended = [], [], []
     with Grader(options.workers) as grader:
-        for seed in options.seeds:
-            policy, critic = (Path(name.format(seed=seed)) for name in (options.policy, options.critic))
-            mender = Path(options.repair.format(seed=seed)) if options.repair else None
-            searchers = Searchers(*load_searchers(policy, critic, mender, options.temperature), grader)
-            settings = SamplingSettings(
-                max(options.budgets), options.max_new_tokens, options.n, None, True, options.keep,
-                Cut(options.cut), Drop(options.drop), seed,
-            )  # fmt: skip
-            values, came_of = search(searchers, problems, settings, options.budgets, options.ks)
-            found.append(values)
-            led_to.append(came_of)
-            if searchers.repair is not None:
-                mended.append(evidence(searchers, problems, seed, options.max_new_tokens))
-    by_budget = compared(found)
-    shares = mended_more(mended) if mended else {}
+        by_seed = [seed_found(options, seed, problems, grader) for seed in options.seeds]
+    by_budget = compared([of_seed["values"] for of_seed in by_seed])
+    shares = mended_more([of_seed["mended"] for of_seed in by_seed]) if options.repair else {}
     seconds = round(time.perf_counter() - started)
     print(f"{len(problems)} problems, seeds {options.seeds}, {seconds} s\n{table(by_budget)}")
     lines = (f"mended: {name}: {s['mean']:.1%} ({s['low']:.1%} to {s['high']:.1%})" for name, s in shares.items())
@@ -293,7 +303,12 @@ def main() -> None:
     about = manifest() | {"cores": len(os.sched_getaffinity(0)), "seconds": seconds, "problems": len(problems)}
     about |= {"command": " ".join(["python -m tests.benchmarks.critic_sampling", *sys.argv[1:]])}
     if options.json:
-        result = {"about": about, "budgets": by_budget, "mended": shares, "moves": led_to}
+        result = {
+            "about": about,
+            "budgets": by_budget,
+            "mended": shares,
+            "moves": [of_seed["moves"] for of_seed in by_seed],
+        }
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     if options.svg:
         options.svg.write_text(chart(by_budget, ("solved", "1@all")))

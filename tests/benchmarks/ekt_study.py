@@ -8,17 +8,13 @@ corpora; the train, dev and test problems are the same for all.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rl.run import is_finished
 from tests.benchmarks.biased_words import write_sets
+from tests.benchmarks.study import rl_train, study
 
 CONFIG = Path(__file__).with_name("ekt_words.toml")
 FOLDER = Path("runs/ekt_words")
@@ -34,31 +30,21 @@ CLAIMS = {
 
 def main() -> None:
     """Run what is missing, then write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="10,11,12,13,14")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds = [int(seed) for seed in options.seeds.split(",")]
+    study("ekt_study", __doc__, CONFIG, "10,11,12,13,14", prepare=prepare, find=claims)
+
+
+def claims(result: dict[str, Any], _: Sequence[int]) -> dict[str, Any]:
+    """What EKT is ahead of."""
+    return {"claims": {claim: judged(result, other) for claim, other in CLAIMS.items()}}
+
+
+def prepare(seeds: Sequence[int]) -> None:
+    """Write the problems of each seed, and make its untrained model and its teacher."""
     for seed in seeds:
-        prepare(seed)
-    words = ["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"]
-    result = json.loads(rl_train(words))
-    found = {"claims": {claim: judged(result, other) for claim, other in CLAIMS.items()}} | result
-    found |= {
-        "command": f"python -m tests.benchmarks.ekt_study --seeds {options.seeds}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-    }
-    print(json.dumps(found["claims"], indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-
-
-def prepare(seed: int) -> None:
-    """Write the problems of a seed, and make its untrained model and its teacher."""
-    if not (FOLDER / f"sets-{seed}").exists():
-        write_sets(FOLDER / f"sets-{seed}", seed)
-    train_teacher(seed, FOLDER / f"base-{seed}", UNTRAINED)
-    train_teacher(seed, FOLDER / f"teacher-{seed}", [])
+        if not (FOLDER / f"sets-{seed}").exists():
+            write_sets(FOLDER / f"sets-{seed}", seed)
+        train_teacher(seed, FOLDER / f"base-{seed}", UNTRAINED)
+        train_teacher(seed, FOLDER / f"teacher-{seed}", [])
 
 
 def train_teacher(seed: int, folder: Path, words: list[str]) -> None:
@@ -67,14 +53,6 @@ def train_teacher(seed: int, folder: Path, words: list[str]) -> None:
         config = CONFIG.with_name("ekt_teacher.toml")
         place = ["--data.path", str(FOLDER / f"sets-{seed}"), "--folder", str(folder), "--seed", str(seed)]
         rl_train(["run", str(config), *place, *words, "--resume"])
-
-
-def rl_train(words: list[str]) -> str:
-    """The command's standard output; what it says else is passed on."""
-    done = subprocess.run([sys.executable, "-m", "rl.cli", *words], stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    return done.stdout
 
 
 def judged(result: dict[str, Any], other: str) -> dict[str, Any]:

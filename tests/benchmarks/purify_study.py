@@ -8,20 +8,19 @@ of tests/benchmarks/ekt_study.py.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rl.bootstrap import N_RESAMPLES, difference
+from rl.bootstrap import Scores, difference, over_seeds
 from rl.durable import lines_of
 from tests.benchmarks.coderl_study import pass_rates, shown
-from tests.benchmarks.ekt_study import prepare, rl_train
+from tests.benchmarks.ekt_study import prepare
+from tests.benchmarks.study import study
 
 CONFIG = Path(__file__).with_name("purify_words.toml")
 FOLDER = Path("runs/purify_words")
@@ -38,24 +37,7 @@ BETTER = {
 
 def main() -> None:
     """Run what is missing, then write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="10,11,12,13,14")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    for seed in seeds:
-        prepare(seed)
-    result = json.loads(
-        rl_train(["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"])
-    )
-    found = findings(result, seeds) | result
-    found |= {
-        "command": f"python -m tests.benchmarks.purify_study --seeds {options.seeds}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-    }
-    print(json.dumps({name: found[name] for name in ("purity", "students", "critics", "corpora")}, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+    study("purify_study", __doc__, CONFIG, "10,11,12,13,14", prepare=prepare, find=findings)
 
 
 def findings(result: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
@@ -83,24 +65,15 @@ def run(arm: str, seed: int) -> Path:
 
 def purer(ours: str, theirs: str, seeds: Sequence[int]) -> dict[str, float]:
     """Difference of the shares of right ones among kept programs, with its 95 % interval over seeds and problems."""
-    counts = [[kept_of(run(arm, seed)) for arm in (ours, theirs)] for seed in seeds]
-    rng = np.random.default_rng(0)
-    drawn = []
-    for _ in range(N_RESAMPLES):
-        gains = []
-        for seed in rng.integers(len(seeds), size=len(seeds)):
-            places = rng.integers(len(counts[seed][0]), size=len(counts[seed][0]))
-            gains.append(gain(*(arm_P2[places] for arm_P2 in counts[seed])))
-        drawn.append(np.mean(gains))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    by_seed = [gain(*of_arms) for of_arms in counts]
-    values = {"mean": float(np.mean(by_seed)), "low": float(low), "high": float(high)}
-    return {name: round(value, 4) for name, value in values.items()} | {"seeds that agree": sum(g > 0 for g in by_seed)}
+    counts = [np.stack([kept_of(run(arm, seed)) for arm in (ours, theirs)], axis=1) for seed in seeds]
+    found = over_seeds(counts, lambda drawn: float(np.mean([gain(counts_P22) for counts_P22 in drawn])))
+    values = {name: round(value, 4) for name, value in asdict(found).items()}
+    return values | {"seeds that agree": sum(gain(counts_P22) > 0 for counts_P22 in counts)}
 
 
-def gain(ours_P2: Any, theirs_P2: Any) -> float:
-    """Difference of two purities, each from (programs kept, right ones among them) by problem."""
-    (kept, right), (other_kept, other_right) = ours_P2.sum(axis=0), theirs_P2.sum(axis=0)
+def gain(counts_P22: Scores) -> float:
+    """Ours minus theirs of two purities, each from (programs kept, right ones among them) by problem."""
+    (kept, right), (other_kept, other_right) = counts_P22.sum(axis=0)
     return float(right / kept - other_right / other_kept)
 
 

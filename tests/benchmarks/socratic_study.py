@@ -8,10 +8,7 @@ all seeds, which differ in the models, the draws and the samples.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from safetensors import safe_open
 
 from envs.problem_sets import files
 from envs.problem_sets.word_problems import load
-from tests.benchmarks.ekt_study import rl_train
+from tests.benchmarks.study import study
 
 CONFIG = Path(__file__).with_name("socratic_words.toml")
 FOLDER = Path("runs/socratic_words")
@@ -39,28 +36,25 @@ PARTS = {"own questions": "final", "oracle's questions": "oracle_questions", "no
 
 def main() -> None:
     """Run what is missing, then write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="10,11,12")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds = [int(seed) for seed in options.seeds.split(",")]
+    study("socratic_study", __doc__, CONFIG, "10,11,12", prepare=write_sets, find=findings)
+
+
+def write_sets(_: Sequence[int]) -> None:
+    """Write the problems, which are the same for all seeds."""
     (FOLDER / "sets").mkdir(parents=True, exist_ok=True)
     for name, (split, n) in SIZES.items():
         files.write(list(load(split, n=n, min_steps=2).problems), FOLDER / "sets" / f"{name}.jsonl")
-    words = ["compare", str(CONFIG), "--compare.seeds", f"[{options.seeds}]", "--resume", "--json"]
-    result = json.loads(rl_train(words))
+
+
+def findings(result: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    """The claims, each model's part in them, and how large the models are."""
     by_seed = {standing["name"]: standing["by_seed"] for standing in result["standings"]}
     arms = [name for name in by_seed if name != "warm_start"]
-    found = {
+    return {
         "claims": {f"{first} >= {second}": judged(by_seed[first], by_seed[second]) for first, second in CLAIMS},
         "parts": {arm: {part: figures(arm, seeds, name) for part, name in PARTS.items()} for arm in arms},
         "parameters": {arm: parameters(FOLDER / f"{arm}-{seeds[0]}") for arm in arms},
-        "command": f"python -m tests.benchmarks.socratic_study --seeds {options.seeds}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
     }
-    print(json.dumps(found, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(found | result, indent=2) + "\n")
 
 
 def judged(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
