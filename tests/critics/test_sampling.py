@@ -396,11 +396,13 @@ CANARY = 987654321
 
 
 def test_no_writer_ever_sees_a_hidden_test(small_world: World) -> None:
-    """Hidden tests hold canaries; every prompt that is built, and every test that is run, is looked at."""
-    planted = tuple(
-        replace(problem, hidden_tests=HiddenTests((TestCase([CANARY, 1], CANARY), TestCase([0, CANARY], -CANARY))))
-        for problem in small_world.problems
-    )
+    """Hidden tests hold canaries; every prompt that is built, and every test that is run, is looked at.
+
+    One problem cannot be solved, so that its programs are repaired.
+    """
+    hidden = HiddenTests((TestCase([CANARY, 1], CANARY), TestCase([0, CANARY], -CANARY)))
+    *solvable, last = (replace(problem, hidden_tests=hidden) for problem in small_world.problems)
+    planted = (*solvable, replace(last, example_tests=ExampleTests((TestCase([2, 3], 77),))))
     asked: list[Request] = []
     graded: list[GradeRequest] = []
 
@@ -419,7 +421,7 @@ def test_no_writer_ever_sees_a_hidden_test(small_world: World) -> None:
     write = continuing(small_world.policy, temperature=1.0)
     results = critic_sampling(
         planted,
-        SamplingSettings(budget=BUDGET, max_new_tokens=MAX_NEW_TOKENS, n=4, keep=2, seed=5),
+        SamplingSettings(budget=BUDGET, max_new_tokens=MAX_NEW_TOKENS, n=8, keep=2, seed=5),
         write=watched(write),
         critic=small_world.critic,
         grade=grade,

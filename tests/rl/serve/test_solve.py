@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from envs.grading import Grader, GradeRequest
 from envs.problem import problem_from_row
+from rl.models import Policy
 from rl.serve.service import Service
 from tests.processes import descendants
 from tests.rl.serve.conftest import a_service
@@ -138,16 +143,33 @@ def test_a_hostile_program_is_a_verdict_and_a_crashing_grader_costs_nobody_an_an
         assert solved(url)["solved"] is True
 
 
-def test_who_leaves_takes_completions_and_programs_along(inside: tuple[str, Service]) -> None:
-    url, service = inside
-    for path, body in (
-        ("/v1/completions", {"model": "world", "prompt": "a", "max_tokens": 900, "temperature": 2.0, "n": 16}),
-        ("/v1/completions", {"model": "world", "prompt": "a", "max_tokens": 900, "temperature": 2.0, "stream": True}),
-        ("/v1/solve", SUM | {"max_tokens": 900, "temperature": 2.0, "n": 16}),
-    ):
-        with asking(f"{url}{path}", body):
-            until(lambda: service.engine.load[0] > 0)
-        until(lambda: service.engine.load == (0, 0), seconds=10)
+def endless(policy: Policy) -> Policy:
+    """A policy like another that never ends a text."""
+    model = copy.deepcopy(policy.model)
+
+    def without_end(_module: nn.Module, _inputs: object, logits_BSV: torch.Tensor) -> torch.Tensor:
+        return logits_BSV.index_fill(-1, torch.tensor([policy.end_id]), float("-inf"))
+
+    model.get_output_embeddings().register_forward_hook(without_end)
+    return Policy(model, policy.tokenizer)
+
+
+def test_who_leaves_takes_completions_along(small_world: World) -> None:
+    service = a_service(replace(small_world, policy=endless(small_world.policy)))
+    long = {"max_tokens": 900, "n": 16}
+    with running(lambda _: service) as url:
+        until(lambda: ask(f"{url}/ready").status == 200)
+        for path, body in (
+            ("/v1/completions", {"model": "world", "prompt": "a"} | long),
+            ("/v1/completions", {"model": "world", "prompt": "a", "stream": True} | long),
+            ("/v1/solve", SUM | {"budget": 16 * 900} | long),
+        ):
+            with asking(f"{url}{path}", body):
+                until(lambda: service.engine.load[0] > 0)
+                work = service.engine._open[0][0]
+            until(lambda: service.engine.load == (0, 0))
+            assert work.cancelled
+            assert all(row.stop is None for rows in work.rows for row in rows)
 
 
 def test_who_leaves_stops_the_program_that_runs(inside: tuple[str, Service]) -> None:
