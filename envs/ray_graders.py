@@ -38,6 +38,8 @@ PROCESSES = 8
 """Most worker processes of one actor: what is run again when it dies stays small."""
 START_S = 300.0
 """Seconds that the first actors have to start, imports included."""
+ROOM_S = 30.0
+"""Seconds that the only actor of a process waits for room after a death, until it shares the CPUs of this machine."""
 GATHER_S, POLL_S = 0.05, 0.05
 """Seconds that an actor goes on collecting verdicts after the first; and that it waits for a first one."""
 DEATHS = 5
@@ -57,6 +59,8 @@ class Place:
     """Id of the machine in the cluster."""
     processes: int
     """Worker processes there; each takes a CPU of Ray's."""
+    shares_cpus: bool = False
+    """Whether they take none, so that there is room wherever Ray runs."""
 
 
 def connect(asked_by: str = "graders.on", log_to_driver: bool = False) -> None:
@@ -202,7 +206,8 @@ def actor_pool(places: Sequence[Place], min_isolation: str, isolation: str | Non
 def _start_actor(place: Place) -> Any:
     """An actor at a place, or where that machine is gone at another; it waits until there are CPUs for it."""
     strategy = NodeAffinitySchedulingStrategy(place.node, soft=True)
-    options = {"num_cpus": place.processes, "scheduling_strategy": strategy, "max_restarts": 0}
+    cpus = 0 if place.shares_cpus else place.processes
+    options = {"num_cpus": cpus, "scheduling_strategy": strategy, "max_restarts": 0}
     return ray.remote(GraderActor).options(**options).remote(place.processes)
 
 
@@ -258,8 +263,12 @@ class _ActorFeeder(Feeder):
                     raise _StartError(reason)
                 self.begun = True
                 return
-            if time.monotonic() - waiting_since > START_S and self._is_last():
-                raise _StartError(f"no room for a grader ({_room()})")
+            waited_s = time.monotonic() - waiting_since
+            if not self.place.shares_cpus and waited_s > ROOM_S and self._is_last():
+                self.place = Place(ray.get_runtime_context().get_node_id(), 1, shares_cpus=True)
+                raise _StartError(f"no room for a grader ({_room()}); one runs beside what uses the CPUs here")
+            if waited_s > START_S and self._is_last():
+                raise _StartError(f"no grader starts within {START_S:.0f} s")
 
     def _is_last(self) -> bool:
         """Whether no actor runs."""

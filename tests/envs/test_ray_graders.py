@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import ray
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
+from envs import ray_graders
 from envs.errors import UserError
 from envs.grading import Grader, GradeRequest
 from envs.ray_graders import Place, actor_pool, connect, find_places, ray_grader
@@ -115,6 +117,30 @@ def test_a_removed_machine_costs_no_verdict(cluster: Cluster) -> None:
     places = find_places()
     assert machine.node_id in {place.node for place in places}
     assert survives(places, lambda: cluster.remove_node(machine))
+
+
+def test_the_last_grader_shares_cpus_where_its_machine_is_lost_and_no_other_has_room(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_graders, "ROOM_S", 1.0)
+    wait_until(lambda: sum(place.processes for place in find_places()) == 6)  # the actors of the test before are gone
+    busy = [ray.remote(Busy).options(num_cpus=3).remote() for _ in range(3)]
+    ray.get([one.there.remote() for one in busy])
+    machine = cluster.add_node(num_cpus=3, object_store_memory=MEMORY)
+    cluster.wait_for_nodes()
+    (place,) = find_places()
+    assert place.node == machine.node_id
+    assert survives([place], lambda: cluster.remove_node(machine))
+    for one in busy:
+        ray.kill(one)
+    wait_until(lambda: len(find_places()) == 3)
+
+
+class Busy:
+    """Holds CPUs."""
+
+    def there(self) -> bool:
+        return True
 
 
 def test_close_in_mid_batch_cancels_and_leaves_nothing(cluster: Cluster) -> None:
