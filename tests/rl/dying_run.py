@@ -10,13 +10,13 @@ from typing import Any
 
 from envs.grading import GradeRequest
 from envs.verdict import Outcome, Verdict
-from rl import checkpoint, experience, log, write
+from rl import checkpoint, decode, experience, log
 from rl.cli import main
 from rl.collect import Rounds
 from rl.selftest.resume import arguments
 
 MOMENTS: dict[str, tuple[Any, str]] = {
-    "writing": (write, "sample"),
+    "writing": (decode, "_sample"),
     "grading": (Rounds, "_begin"),
     "storing": (experience, "append_line"),
     "logging": (log, "_append"),

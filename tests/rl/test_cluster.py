@@ -54,6 +54,7 @@ def wait_for_rounds(folder: Path, count: int, process: subprocess.Popen[str]) ->
         time.sleep(0.05)
 
 
+@pytest.mark.soak
 def test_a_run_survives_a_killed_grader_a_killed_worker_and_a_lost_machine(tmp_path: Path, cluster: Cluster) -> None:
     unharmed, harmed = tmp_path / "unharmed", tmp_path / "harmed"
     done = rl_train(*arguments(unharmed, (*SHORT, "--ranks", "2")))
