@@ -13,10 +13,11 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import ray
@@ -33,16 +34,21 @@ from envs.ray_graders import connect
 from rl.config import RunConfig
 from rl.evaluate import Evaluation
 
+RunRank: TypeAlias = Callable[[RunConfig], dict[str, Evaluation]]
+"""Runs an experiment as one of its ranks."""
 NOT_UPLOADED = (".git", ".venv", "runs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 """What of a working directory is not sent to the cluster, besides what .gitignore names."""
 ANSWER_S = 10.0
 """Seconds that a cluster has to answer."""
+AGENT_S = 60.0
+"""Seconds that a new cluster has to start what takes jobs."""
 
 
-def train_on_workers(config: RunConfig, workers: tuple[int, int]) -> dict[str, Evaluation]:
+def train_on_workers(config: RunConfig, workers: tuple[int, int], run_rank: RunRank) -> dict[str, Evaluation]:
     """Run an experiment on `workers` (at least, at most) ranks of a cluster, or go on with it; returns its evaluations.
 
-    Each rank takes a CPU, and a GPU where the cluster has one for each. Raises UserError for a mistake of the user's.
+    `run_rank` goes on with the folder where that holds a run. Each rank takes a CPU, and a GPU where the cluster has
+    one for each. Raises UserError for a mistake of the user's.
     """
     connect("--workers", log_to_driver=True)
     free, everything = ray.available_resources(), ray.cluster_resources()
@@ -54,7 +60,7 @@ def train_on_workers(config: RunConfig, workers: tuple[int, int]) -> dict[str, E
     records = (config.folder / "ray").resolve()  # of Ray Train about its attempts; nothing of ours goes by them
     elastic = workers if workers[0] < workers[1] else workers[0]
     trainer = TorchTrainer(
-        _work,
+        partial(_work, run_rank),
         train_loop_config={"config": config.model_dump(mode="json"), "directory": os.getcwd()},
         scaling_config=ScalingConfig(num_workers=elastic, use_gpu=everything.get("GPU", 0) >= workers[0]),
         run_config=RayRunConfig(
@@ -74,15 +80,12 @@ def train_on_workers(config: RunConfig, workers: tuple[int, int]) -> dict[str, E
     return said
 
 
-def _work(settings: Mapping[str, Any]) -> dict[str, Evaluation] | str:
-    """What each rank does, or the user's mistake: no failure that trying again would mend."""
-    from rl.training import console_for, run_recipe
-
+def _work(run_rank: RunRank, settings: Mapping[str, Any]) -> dict[str, Evaluation] | str:
+    """What each worker does, or the user's mistake: no failure that trying again would mend."""
     if Path(settings["directory"]).is_dir():
         os.chdir(settings["directory"])  # paths in a config may be relative to it
-    config = RunConfig.model_validate(settings["config"])
     try:
-        return run_recipe(config, console_for(as_json=True), resume=True)
+        return run_rank(RunConfig.model_validate(settings["config"]))
     except UserError as error:
         return str(error)
 
@@ -108,9 +111,8 @@ def submit(job: Job, address: str, wait: bool) -> int:
     Raises UserError where nobody answers, or no token or a wrong one was shown.
     """
     client = _client(address)
-    environment = {"working_dir": str(job.working_dir), "excludes": list(NOT_UPLOADED)}
     try:
-        name = client.submit_job(entrypoint=job.entrypoint, runtime_env=environment)
+        name = _hand_over(client, job)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"submit: the cluster at {address} did not take the job: {_first_line(error)}") from None
     print(f"rl-train: job {name} on {address}: {job.entrypoint}", file=sys.stderr)
@@ -130,6 +132,19 @@ def submit(job: Job, address: str, wait: bool) -> int:
     why = _first_line(info.message or "") if code is None else f"exit code {code}"
     print(f"rl-train: job {name} ended as {status}: {why}", file=sys.stderr)
     return code if code in (1, 2, 130) else 1
+
+
+def _hand_over(client: JobSubmissionClient, job: Job) -> str:
+    """The name of a job that the cluster took."""
+    environment = {"working_dir": str(job.working_dir), "excludes": list(NOT_UPLOADED)}
+    give_up = time.monotonic() + AGENT_S
+    while True:
+        try:
+            return str(client.submit_job(entrypoint=job.entrypoint, runtime_env=environment))
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(1)
 
 
 def ray_job_manifest(job: Job, *, name: str, image: str, machines: int, cpus: int, gpus: int) -> str:

@@ -72,9 +72,14 @@ def _run_on_workers(config: RunConfig, workers: tuple[int, int], as_json: bool, 
     started = time.perf_counter()
     if not resume:
         refuse_taken(config.folder)
-    results = cluster.train_on_workers(config, workers)
+    results = cluster.train_on_workers(config, workers, _run_rank)
     _show_run(config, results, console_for(as_json), as_json, time.perf_counter() - started)
     return 0
+
+
+def _run_rank(config: RunConfig) -> dict[str, Evaluation]:
+    """As a worker of a cluster, which may have been started again."""
+    return run_recipe(config, console_for(as_json=True), resume=True)
 
 
 def run_recipe(config: RunConfig, console: Console, resume: bool) -> dict[str, Evaluation]:
