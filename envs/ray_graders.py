@@ -40,7 +40,7 @@ START_S = 300.0
 """Seconds that the first actors have to start, imports included."""
 ROOM_S = 30.0
 """Seconds that the only actor of a process waits for room after a death, until it shares the CPUs of this machine."""
-GATHER_S, POLL_S = 0.05, 0.05
+GATHER_S, POLL_S = 0.1, 0.05
 """Seconds that an actor goes on collecting verdicts after the first; and that it waits for a first one."""
 DEATHS = 5
 """Times in a row that an actor may die before it has given one verdict, until its programs count as not judged."""
@@ -148,7 +148,7 @@ class GraderActor:
         """Take (key, specification, source) of new programs, and return what has run by now.
 
         A specification that was sent before, within the last KEPT_SPECIFICATIONS, is named by its key. Waits for a
-        first verdict for POLL_S, then for half of what is outstanding for GATHER_S.
+        first verdict for POLL_S, then for others for GATHER_S, but leaves the processes something to run meanwhile.
         """
         assert self.pool is not None
         for key, given, program in programs:
@@ -159,9 +159,15 @@ class GraderActor:
                 _remember(self.specifications, given.key, given)
             self.pool.put(Job(key, specification, program))
         self.outstanding += len(programs)
-        answers = self._collect(self.outstanding - self.outstanding // 2)
+        answers = self._collect(self.outstanding - self._left())
         self.outstanding -= len(answers)
         return answers
+
+    def _left(self) -> int:
+        """Programs that may still run when verdicts are given back: those that keep all processes at work."""
+        if self.outstanding <= self.processes:
+            return 0
+        return BATCH // 2 if self.outstanding > BATCH // 2 else min(2 * self.processes, self.outstanding // 2)
 
     def _collect(self, wanted: int) -> list[Answer]:
         found: list[Answer] = []

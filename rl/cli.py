@@ -197,9 +197,8 @@ def _add_cluster(commands: Commands) -> None:
     plan.add_argument(
         "--endless",
         type=share,
-        default=0.01,
         metavar="SHARE",
-        help="programs that run into their limit (default: 0.01)",
+        help="programs that run into their limit (default: as many as of those that are tried here)",
     )
 
 

@@ -13,6 +13,7 @@ import os
 import random
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.errors import UserError
+from envs.grading import GradeRequest
+from envs.rollout import Group
+from envs.verdict import Outcome
 from rl.collect import collect
 from rl.config import RunConfig
 from rl.dry_run import try_programs
@@ -58,7 +62,7 @@ class Programs:
     at_limit: float
     """Share that runs into its limit, such as endless loops."""
     limit_s: float
-    """Seconds until such a program is stopped."""
+    """Seconds until such a program is stopped, by the clock."""
 
     def draw(self, count: int, generator: random.Random) -> list[float]:
         """Seconds of some programs."""
@@ -83,6 +87,8 @@ class Load:
     """Seconds of judging and learning."""
     overlaps: bool
     """Whether verdicts are waited for only after the steps of the round before (`reinforce.ahead`)."""
+    distinct: float = 1.0
+    """Share of the programs that graders run: equal ones of a problem run once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +114,14 @@ def simulate(load: Load, programs: Programs, gpus: int, graders: int, seed: int 
 
     A rank finishes ROWS sequences at a time. All ranks wait for the last verdict of all.
     """
-    seconds = programs.draw(gpus * load.programs, random.Random(seed))
+    counts = [(count, round(gpus * count * load.distinct)) for count in _counts(load.programs)]
+    seconds = programs.draw(sum(graded for _, graded in counts), random.Random(seed))
     free = [0.0] * graders  # a heap already
     last, written, taken = 0.0, 0, iter(seconds)
-    for count in _counts(load.programs):
+    for count, graded in counts:
         written += count
         arrival = load.write_s * written / load.programs
-        for _ in range(gpus * count):
+        for _ in range(graded):
             end = max(arrival, free[0]) + next(taken)
             heapq.heapreplace(free, end)
             last = max(last, end)
@@ -177,8 +184,10 @@ class Plan:
         console.print(table)
 
 
-def forecast(config: RunConfig, gpus: int, graders: int, at_limit: float) -> Plan:
+def forecast(config: RunConfig, gpus: int, graders: int, at_limit: float | None) -> Plan:
     """Set the experiment up in a folder that is thrown away, time its parts and simulate the round it spends most on.
+
+    `at_limit` is the share of programs that run into their limit; None takes that of the programs that are tried here.
 
     Raises UserError where the recipe is unknown, or has fewer problems per round than GPUs.
     """
@@ -194,30 +203,68 @@ def forecast(config: RunConfig, gpus: int, graders: int, at_limit: float) -> Pla
         elsewhere = config.model_copy(update={"folder": Path(folder) / "run"})
         with open_experiment(elsewhere, Console(file=io.StringIO())) as experiment:
             lengths, speed = measure_lengths(experiment), measure_speed(experiment, phase)
-            load = _load(experiment, phase, lengths, speed, gpus)
-            workers = config.graders.workers or os.cpu_count() or 1
-            limit_s = max(problem.limits.cpu_s for problem in experiment.train)
-            programs = Programs(workers * try_programs(experiment)[1], at_limit, limit_s)
+            groups, write_s = _written(experiment, phase, gpus)
+            load = _load(experiment, phase, lengths, speed, gpus, groups, write_s)
+            programs = _tried(experiment, groups, at_limit)
             learning, sampling = pass_memory(experiment, plan, lengths, speed)
             memory = [*weights_memory(experiment, plan, gpus), *max(learning, sampling, key=total)]
     larger = [graders_needed(load, programs, count) for count in (gpus, *(count for count in SWEEP if count > gpus))]
     return Plan(simulate(load, programs, gpus, graders), load, tuple(larger), tuple(memory), programs)
 
 
-def _load(experiment: Experiment, phase: Phase, lengths: Lengths, speed: Speed, gpus: int) -> Load:
-    """A rank's part of a round, by what the policy writes now: a part of a round is written to see."""
-    rows = math.ceil(phase.draws * rows_per_round(phase, lengths) / gpus)
-    passes = phase.epochs + sum(1 / 3 + judge.is_trained for judge in phase.judges)  # without gradient it is a third
+def _written(experiment: Experiment, phase: Phase, gpus: int) -> tuple[list[Group], float]:
+    """A part of a rank's round as the policy writes it now, and the seconds of that; nothing where none is sampled."""
     if phase.n is None:
-        return Load(rows, 0.0, rows * lengths.labelled_mean * passes * speed.learn_s, overlaps=False)
-    problems = experiment.train[: max(1, min(ROWS, rows) // phase.n)]
+        return [], 0.0
+    problems = experiment.train[: max(1, min(ROWS, phase.problems * phase.n // gpus) // phase.n)]
     started = time.perf_counter()
     groups = list(collect(problems, experiment.write(), grade=None))
-    seconds = time.perf_counter() - started
+    return groups, time.perf_counter() - started
+
+
+def _load(
+    experiment: Experiment,
+    phase: Phase,
+    lengths: Lengths,
+    speed: Speed,
+    gpus: int,
+    groups: Sequence[Group],
+    write_s: float,
+) -> Load:
+    """A rank's part of a round, by a part of it that was written to see."""
+    rows = math.ceil(phase.draws * rows_per_round(phase, lengths) / gpus)
+    passes = phase.epochs + sum(1 / 3 + judge.is_trained for judge in phase.judges)  # without gradient it is a third
+    if not groups:
+        return Load(rows, 0.0, rows * lengths.labelled_mean * passes * speed.learn_s, overlaps=False)
     tokens = [len(rollout.prompt_ids) + len(rollout.completion_ids) for group in groups for rollout in group.rollouts]
     learned = rows / phase.draws * sum(tokens) / len(tokens)
     overlaps = bool(experiment.config.reinforce.ahead)
-    return Load(rows, rows * seconds / len(tokens), learned * passes * speed.learn_s, overlaps)
+    distinct = len(_distinct(groups)) / len(tokens)
+    return Load(rows, rows * write_s / len(tokens), learned * passes * speed.learn_s, overlaps, distinct)
+
+
+def _tried(experiment: Experiment, groups: Sequence[Group], at_limit: float | None) -> Programs:
+    """How long programs run: those that were written to see, or references where none was."""
+    workers = experiment.config.graders.workers or os.cpu_count() or 1
+    limit_s = max(problem.limits.cpu_s for problem in experiment.train)
+    programs = _distinct(groups)
+    if not programs:
+        return Programs(workers * try_programs(experiment)[1], at_limit or 0.0, limit_s)
+    try_programs(experiment)  # starts the worker processes
+    started = time.perf_counter()
+    verdicts = experiment.grader.grade(programs)
+    seconds = workers * (time.perf_counter() - started)
+    stopped = [verdict.wall_s for verdict in verdicts if verdict.outcome is Outcome.TIMEOUT]
+    ended = max(1, len(verdicts) - len(stopped))
+    mean_s = max(0.0, seconds - sum(stopped)) / ended
+    share = len(stopped) / len(verdicts) if at_limit is None else at_limit
+    return Programs(mean_s, share, sum(stopped) / len(stopped) if stopped else limit_s)
+
+
+def _distinct(groups: Sequence[Group]) -> list[GradeRequest]:
+    """The programs that a grader would run."""
+    found = {(group.problem.id, rollout.program): group.problem for group in groups for rollout in group.rollouts}
+    return [GradeRequest(problem, program, problem.hidden_tests) for (_, program), problem in found.items()]
 
 
 def _counts(programs: int) -> list[int]:

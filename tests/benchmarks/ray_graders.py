@@ -58,11 +58,13 @@ def measure(rounds: int, batches: int, workers: int) -> dict[str, float]:
         (node,) = {place.node for place in find_places()}
         with Grader(workers) as local, ray_grader([Place(node, workers)], isolation=local.level) as remote:
             (actor,) = (one["Pid"] for one in actors().values() if one["State"] == "ALIVE")
-            below_us = descendants(os.getpid(), but=daemons)
-            us = [os.getpid(), *below_us]
+
+            def us() -> list[int]:
+                return [os.getpid(), *descendants(os.getpid(), but=daemons)]
+
             costs: dict[str, list[tuple[float, float]]] = {"local": [], "ray": []}
             for number in range(rounds + 1):
-                local_cost = cost(local, lambda: us, batches, f"local {number}")
+                local_cost = cost(local, us, batches, f"local {number}")
                 ray_cost = cost(remote, lambda: [os.getpid(), actor, *descendants(actor)], batches, f"ray {number}")
                 if number:  # the first round starts processes
                     costs["local"].append(local_cost)
