@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ray
-import yaml
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from ray.train import FailureConfig, ScalingConfig
@@ -130,39 +129,6 @@ def submit(job: Job, address: str, wait: bool) -> int:
     why = _first_line(info.message or "") if code is None else f"exit code {code}"
     print(f"rl-train: job {name} ended as {status}: {why}", file=sys.stderr)
     return code if code in (1, 2, 130) else 1
-
-
-def ray_job_manifest(job: Job, *, name: str, image: str, machines: int, cpus: int, gpus: int) -> str:
-    """A KubeRay RayJob that runs a command of an image that holds rl-train, with token authentication, as YAML."""
-    resources: dict[str, Any] = {"cpu": cpus, "memory": f"{4 * cpus}Gi"} | ({"nvidia.com/gpu": gpus} if gpus else {})
-
-    def group(container: str) -> dict[str, Any]:
-        limits = {"limits": resources, "requests": resources}
-        return {
-            "rayStartParams": {},
-            "template": {"spec": {"containers": [{"name": container, "image": image, "resources": limits}]}},
-        }
-
-    workers = {"groupName": "workers", "replicas": machines, "minReplicas": machines, "maxReplicas": machines}
-    manifest: str = yaml.safe_dump(
-        {
-            "apiVersion": "ray.io/v1",
-            "kind": "RayJob",
-            "metadata": {"name": name},
-            "spec": {
-                "entrypoint": job.entrypoint,
-                "shutdownAfterJobFinishes": True,
-                "rayClusterSpec": {
-                    "rayVersion": ray.__version__,
-                    "authOptions": {"mode": "token"},
-                    "headGroupSpec": group("ray-head"),
-                    "workerGroupSpecs": [workers | group("ray-worker")],
-                },
-            },
-        },
-        sort_keys=False,
-    )
-    return manifest
 
 
 def _client(address: str) -> JobSubmissionClient:

@@ -84,7 +84,7 @@ async function start() {
   busy(true);
   at("winner").hidden = true;
   tell("Asking…");
-  at("results").scrollIntoView({ block: "nearest" });
+  if (at("status").getBoundingClientRect().bottom > innerHeight) at("status").scrollIntoView();
   try {
     for await (const event of solve(body, key(), search.signal)) follow(event, programs);
   } catch (error) {

@@ -27,11 +27,10 @@ export class Programs {
     return this.cards.filter((card) => card.item.classList.contains("waiting")).length;
   }
 
-  begin({ round, moves }) {
+  begin({ round, first, moves }) {
     const kinds = [...new Set(moves)].map((move) => `${moves.filter((m) => m === move).length} ${MOVES[move]}`);
-    const cards = moves.map((move) => new Card(this.cards.length, move));
+    const cards = moves.map((move, place) => new Card(first + place, move));
     this.cards.push(...cards);
-    // As many more as there were yet: the list is laid out once per round.
     const list = element("ol", { className: "programs" }, ...cards.map((card) => card.item));
     this.place.prepend(element("section", {}, element("h3", { textContent: `Round ${round}: ${kinds.join(", ")}` }), list));
   }
