@@ -51,5 +51,4 @@ def test_it_runs_to_its_end(tmp_path: Path) -> None:
     executed = json.loads((tmp_path / "executed.ipynb").read_text())["cells"]
     texts = ["".join(o.get("text", "")) for cell in executed if cell["cell_type"] == "code" for o in cell["outputs"]]
     assert any("before:" in text and "final:" in text for text in texts)
-    assert any("warm_start" in text for text in texts)
     assert (tmp_path / "run" / "report.html").is_file()
