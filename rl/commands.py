@@ -90,13 +90,14 @@ def submit(options: argparse.Namespace, _: list[str]) -> int:
     from rl.config import CONFIGS, load_config
 
     inner, overrides = parse(options.words_of_job)
-    if inner.command == "serve" and not options.print_manifest:
-        raise UserError("submit: a job ends, and a server does not; expected --print-manifest, or `serve --on ray`")
     if inner.command not in ("run", "quickstart", "serve"):
         raise UserError(
             f"submit: expected `run CONFIG ...`, `quickstart ...` or `serve ...`; got {' '.join(options.words_of_job)}"
         )
-    if inner.command != "serve":
+    serves = inner.command == "serve"
+    if serves and not options.print_manifest:
+        raise UserError("submit: a job ends, and a server does not; expected --print-manifest, or `serve --on ray`")
+    if not serves:
         config = load_config(CONFIGS / "quickstart.toml" if inner.command == "quickstart" else inner.config, overrides)
         if not config.folder.is_absolute():
             raise UserError(
@@ -108,13 +109,11 @@ def submit(options: argparse.Namespace, _: list[str]) -> int:
     from rl.manifests import Machines, ray_job, ray_service
 
     job = Job(options.words_of_job, options.working_dir)
-    if options.print_manifest:
-        machines = Machines(options.image, options.machines, options.cpus, options.gpus)
-        print(
-            ray_service(job.words, machines) if inner.command == "serve" else ray_job(job.entrypoint, machines), end=""
-        )
-        return 0
-    return submit_job(job, options.address, wait=not options.no_wait)
+    if not options.print_manifest:
+        return submit_job(job, options.address, wait=not options.no_wait)
+    machines = Machines(options.image, options.machines, options.cpus, options.gpus)
+    print(ray_service(job.words, machines) if serves else ray_job(job.entrypoint, machines), end="")
+    return 0
 
 
 def compare(options: argparse.Namespace, overrides: list[str]) -> int:

@@ -51,8 +51,22 @@ def ray_service(words: Sequence[str], machines: Machines) -> str:
 
 def _manifest(kind: str, spec: dict[str, Any]) -> str:
     head = {"apiVersion": "ray.io/v1", "kind": kind, "metadata": {"name": NAME}, "spec": spec}
-    manifest: str = yaml.safe_dump(head, sort_keys=False)
+    manifest: str = yaml.dump(head, Dumper=_Plain, sort_keys=False)
     return manifest
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML as people write it: nothing by reference, lines as lines."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+    def text(self, text: str) -> yaml.Node:
+        """A text, as a block where it has several lines."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _Plain.text)
 
 
 def _cluster(machines: Machines, environment: list[dict[str, Any]]) -> dict[str, Any]:

@@ -111,7 +111,12 @@ async def ready(service: Loaded) -> dict[str, str]:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
-    return PlainTextResponse(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
+    return metrics_text(request.app.state.metrics)
+
+
+def metrics_text(metrics: Metrics) -> Response:
+    """Counters as Prometheus reads them."""
+    return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/v1/models")

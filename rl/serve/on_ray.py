@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
+import ray
 from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayActorError
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from envs.errors import UserError
 from envs.ray_graders import connect
 from rl.serve import answers
-from rl.serve.app import KEYED_PATHS, OPEN_PATHS, create_app
+from rl.serve.app import KEYED_PATHS, OPEN_PATHS, create_app, metrics_text
 from rl.serve.errors import ApiError
 from rl.serve.gate import Gate, GateSettings
 from rl.serve.metrics import Metrics
@@ -88,6 +89,7 @@ class Front:
         metrics = Metrics()
         paths = OPEN_PATHS + KEYED_PATHS
         app.add_middleware(Gate, settings=self.gate, metrics=metrics, paths=paths, open_paths=frozenset(OPEN_PATHS))
+        app.add_route("/metrics", lambda _: metrics_text(metrics))
         app.mount("/", _to(self.replicas.options(stream=True)))
         return app
 
@@ -104,6 +106,7 @@ def _to(replicas: DeploymentHandle) -> ASGIApp:
             async for message in messages:
                 if message["type"] == "http.response.start":
                     start = message  # held back until there is more: until then a lost replica is told by its status
+                    start["headers"] = [one for one in message["headers"] if one[0] != b"x-request-id"]  # the gate's
                     continue
                 if start is not None:
                     await send(start)
@@ -136,8 +139,6 @@ def bound(serving: Serving, replicas: tuple[int, int]) -> serve.Application:
 
     Raises UserError for an open address without keys.
     """
-    import ray
-
     check_keys(serving.place.host, serving.gate)
     most = serving.gate.max_requests
     gpus = ray.cluster_resources().get("GPU", 0) >= replicas[0]

@@ -111,6 +111,7 @@ function crown({ solved, programs: [best], ledger, seed }, programs) {
   tell(`Done: ${count(programs.cards.length)}, ${programs.passed} pass the example tests.`);
   at("winner").hidden = !best;
   if (!best) return;
+  programs.crown(best);
   at("winner").classList.toggle("none", solved === false);
   const title = { true: "The winner", false: "None passes; the most promising", null: "Not tested; the most promising" }[solved];
   say(at("winner-title"), `${title}: #${best.index + 1}, p(passed) ${percent(best.pass_prob)}`);

@@ -45,6 +45,10 @@ export class Programs {
     if (program.move === "refine") this.cards[program.parent].cut(program.kept);
   }
 
+  crown({ index }) {
+    this.cards[index].item.classList.add("best");
+  }
+
   // No more news of the programs that are on the way.
   leave(why) {
     for (const { item, verdict } of this.cards) {
