@@ -84,7 +84,7 @@ async function start() {
   busy(true);
   at("winner").hidden = true;
   tell("Asking…");
-  if (at("status").getBoundingClientRect().bottom > innerHeight) at("status").scrollIntoView();
+  if (matchMedia("(max-width: 900px)").matches) at("status").scrollIntoView(); // where it stands below the form
   try {
     for await (const event of solve(body, key(), search.signal)) follow(event, programs);
   } catch (error) {

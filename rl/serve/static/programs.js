@@ -143,5 +143,5 @@ function failure({ outcome, error_type: type, error_line: line, failure: first }
 }
 
 export function percent(share) {
-  return `${(100 * share).toFixed(0)} %`;
+  return `${(100 * share).toFixed(0)}\u00a0%`;
 }

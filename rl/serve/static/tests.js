@@ -5,8 +5,8 @@ import { element, say } from "./programs.js";
 
 const FIELDS = {
   function: [
-    { name: "input", label: "Arguments, a JSON list", tag: "input", empty: "[]" },
-    { name: "output", label: "Result, as JSON", tag: "input", empty: "" },
+    { name: "input", label: "Arguments (JSON)", tag: "input", empty: "[]" },
+    { name: "output", label: "Result (JSON)", tag: "input", empty: "" },
   ],
   stdio: [
     { name: "input", label: "It reads", tag: "textarea", empty: "" },
