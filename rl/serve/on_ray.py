@@ -131,7 +131,7 @@ def application(args: dict[str, Any]) -> serve.Application:
     from rl.cli import parse
 
     options, _ = parse(args["words"])
-    return bound(serving_of(options), options.replicas)
+    return bound(serving_of(options), options.replicas or (1, 1))
 
 
 def bound(serving: Serving, replicas: tuple[int, int]) -> serve.Application:

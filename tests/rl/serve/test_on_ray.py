@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from envs.errors import UserError
 from tests.command import Served, rl_train, serving
 from tests.processes import descendants
 from tests.ray_cluster import one_raylet
@@ -119,17 +120,24 @@ def lost_of(stream: bool, reply: Reply) -> Any:
 
 @pytest.mark.soak
 def test_who_leaves_a_replica_takes_the_work_along(on_ray: Served) -> None:
-    endless = LONG | {"n": 64, "prompt": ["def f(a, b):\n"] * 64, "max_tokens": 900}
-
-    def in_flight() -> bytes:
-        return next(line for line in ask(f"{on_ray.url}/metrics").body.splitlines() if b"open_completions" in line)
-
-    with asking(f"{on_ray.url}/v1/completions", endless):
-        time.sleep(2)
-    began = time.monotonic()
-    for seed in range(8):  # whichever replica answers, it has nothing else to do
+    """Else every later request would wait behind ten thousand completions."""
+    many = LONG | {"n": 64, "prompt": ["def f(a, b):\n"] * 200, "max_tokens": 900}
+    for _ in range(2):
+        with asking(f"{on_ray.url}/v1/completions", many):
+            time.sleep(2)
+    for seed in range(4):  # whichever replica answers
         assert ask(f"{on_ray.url}/v1/completions", LONG | {"seed": seed}).status == 200
-    assert time.monotonic() - began < 60
+    assert b"rl_train_requests_in_flight 0.0" in ask(f"{on_ray.url}/metrics").body
+
+
+@pytest.mark.soak
+def test_a_serve_config_builds_the_application(on_ray: Served, world_folder: Path) -> None:
+    from rl.serve.on_ray import application
+
+    words = ["serve", "--policy", str(world_folder), "--critic"]
+    assert application({"words": words}) is not None
+    with pytest.raises(UserError, match="expected keys"):
+        application({"words": [*words, "--host", "0.0.0.0"]})
 
 
 @pytest.mark.parametrize(
