@@ -55,7 +55,7 @@ def _manifest(kind: str, spec: dict[str, Any]) -> str:
     return manifest
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.SafeDumper):  # type: ignore[misc]  # yaml brings no types
     """YAML as people write it: nothing by reference, lines as lines."""
 
     def ignore_aliases(self, _: object) -> bool:

@@ -46,7 +46,7 @@ _SENT_ON = ("type", "http_version", "method", "scheme", "path", "raw_path", "que
 class Replica:
     """The app with models, engines and graders of its own; it takes requests once the models are loaded."""
 
-    async def __init__(self, serving: Serving) -> None:
+    async def __init__(self, serving: Serving) -> None:  # type: ignore[misc]  # Ray awaits it
         failures: list[BaseException] = []
         place = serving.place
         load = partial(load_service, serving.models, serving.shares, workers=place.workers, isolation=place.isolation)
