@@ -16,16 +16,24 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
-import ray
 from fastapi import FastAPI
-from ray import serve
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import RayServeException
-from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from envs.errors import UserError
-from envs.ray_graders import connect
+
+try:
+    import ray
+    from ray import serve
+    from ray.exceptions import RayActorError
+    from ray.serve.exceptions import RayServeException
+    from ray.serve.handle import DeploymentHandle
+
+    from envs.ray_graders import connect
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "ray":
+        raise
+    raise UserError("--on ray: Ray is not installed; run `pip install 'rl-train[ray,serve]'`") from None
+
 from rl.serve import answers
 from rl.serve.app import KEYED_PATHS, OPEN_PATHS, create_app, metrics_text
 from rl.serve.errors import ApiError
