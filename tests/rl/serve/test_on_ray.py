@@ -131,6 +131,7 @@ def test_who_leaves_a_replica_takes_the_work_along(on_ray: Served) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ray.serve's own, where it is imported
 def test_a_serve_config_builds_the_application(on_ray: Served, world_folder: Path) -> None:
     from rl.serve.on_ray import application
 
