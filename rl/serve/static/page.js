@@ -7,6 +7,7 @@ import * as tests from "./tests.js";
 const NUMBERS = ["n", "max_tokens", "budget", "temperature", "seed"];
 const MOVES = { sample: "sampled", refine: "refined", repair: "repaired" };
 const LOADING_MS = 1000;
+const NARROW = matchMedia("(max-width: 900px)"); // results stand below the form
 
 const at = (id) => document.getElementById(id);
 const key = () => at("key").value.trim();
@@ -84,7 +85,6 @@ async function start() {
   busy(true);
   at("winner").hidden = true;
   tell("Asking…");
-  if (matchMedia("(max-width: 900px)").matches) at("status").scrollIntoView(); // where it stands below the form
   try {
     for await (const event of solve(body, key(), search.signal)) follow(event, programs);
   } catch (error) {
@@ -101,6 +101,7 @@ function follow(event, programs) {
   if (event.object === "solve") return crown(event, programs);
   at("scale").hidden = false;
   if (event.object === "solve.round") programs.begin(event);
+  if (event.round === 1 && NARROW.matches) at("status").scrollIntoView();
   if (event.object === "solve.written") programs.write(event);
   if (event.object === "solve.program") programs.judge(event);
   tell(`${count(programs.cards.length)}, ${programs.waiting} on the way, ${programs.passed} pass the example tests.`);
