@@ -111,7 +111,7 @@ class SamplingResult:
         """Plain values for JSON, without token ids."""
         return {
             "problem_id": self.problem.id,
-            "candidates": [_row(candidate) for candidate in self.candidates],
+            "candidates": [candidate_row(candidate) for candidate in self.candidates],
             "ledger": asdict(self.ledger) | {"tokens": self.ledger.tokens},
         }
 
@@ -136,7 +136,8 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     return list(by_program.values())
 
 
-def _row(candidate: Candidate) -> dict[str, object]:
+def candidate_row(candidate: Candidate) -> dict[str, object]:
+    """Plain values for JSON, without token ids."""
     feedback = candidate.feedback
     return {
         "index": candidate.index,

@@ -107,6 +107,12 @@ Writer = Callable[[Sequence[Request], int], list[list[Rollout]]]
 
 Completion ids begin with the request's `written_ids`, exactly those, which count towards the longest completion.
 """
+Tell = Callable[[Candidate, Sequence[float]], object]
+"""(candidate, p(passed) after each of its tokens): who is told of each program once it was run and read."""
+
+
+def nobody(_candidate: Candidate, _pass_probs_T: Sequence[float]) -> None:
+    """A Tell that nobody listens to."""
 
 
 def critic_sampling(
@@ -118,12 +124,14 @@ def critic_sampling(
     grade: GradeAll,
     write_repair: Writer | None = None,
     ask: Callable[[Problem], Prompt] = plain,
+    tell: Tell = nobody,
 ) -> list[SamplingResult]:
     """Search for programs that solve each problem; one result per problem, in order.
 
     After a first round of `n` samples each round refines where a program passed the example tests, repairs where all
     failed and there is a `write_repair`, and samples again otherwise: also for a problem without example tests. The
-    problems advance together, so that writer, critic and grader see large batches.
+    problems advance together, so that writer, critic and grader see large batches. At the end of a round `tell` is
+    called for each of its programs.
 
     Raises UserError for a critic without a class `passed`.
     """
@@ -136,7 +144,7 @@ def critic_sampling(
         feedbacks = by_examples([(order.search.problem, rollout.program) for order, rollout in written], grade)
         readings = _read(critic, [order.search.as_asked(rollout) for order, rollout in written])
         for (order, rollout), feedback, reading in zip(written, feedbacks, readings, strict=True):
-            order.search.add(order.source, rollout, feedback, reading)
+            tell(*order.search.add(order.source, rollout, feedback, reading))
     return [search.result() for search in searches]
 
 
@@ -213,13 +221,16 @@ class _Search:
         self.rounds += bool(orders)
         return orders
 
-    def add(self, source: _Source, rollout: Rollout, feedback: Feedback | None, reading: Reading | None) -> None:
-        """Take in one program of a round, in the order of its requests."""
+    def add(
+        self, source: _Source, rollout: Rollout, feedback: Feedback | None, reading: Reading | None
+    ) -> tuple[Candidate, Sequence[float]]:
+        """Take in one program of a round, in the order of its requests; what a Tell is told of it."""
         index, kept = len(self.candidates), len(source.written_ids)
         pass_prob = 0.0 if reading is None else reading.pass_prob
         self.candidates.append(Candidate(index, rollout, source.move, source.parent, kept, feedback, pass_prob))
         self.pass_probs.append(() if reading is None else tuple(reading.pass_probs_T.tolist()))
         self.critic_tokens += 0 if reading is None else len(self.asked_ids) + len(rollout.completion_ids)
+        return self.candidates[-1], self.pass_probs[-1]
 
     def as_asked(self, rollout: Rollout) -> Rollout:
         """The rollout as an answer to the problem's own prompt, which is what the critic was fitted to."""

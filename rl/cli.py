@@ -179,7 +179,9 @@ def _add_cluster(commands: Commands) -> None:
         "--working-dir", type=Path, default=Path(), metavar="PATH", help="what is copied to the cluster (default: .)"
     )
     submit.add_argument("--no-wait", action="store_true", help="print the job's name and return at once")
-    submit.add_argument("--print-manifest", action="store_true", help="print a KubeRay RayJob instead of submitting")
+    submit.add_argument(
+        "--print-manifest", action="store_true", help="print a KubeRay RayJob, or RayService for `serve`, instead"
+    )
     group = submit.add_argument_group("of the manifest")
     group.add_argument("--image", default="rl-train:latest", help="container image that holds rl-train")
     group.add_argument("--machines", type=positive, default=1, help="worker pods (default: 1)")
@@ -301,6 +303,18 @@ def _add_serving(commands: Commands) -> None:
     serve.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     serve.add_argument(
         "--keys", type=Path, metavar="FILE", help="keys that clients must show, one a line; RL_TRAIN_KEYS adds to them"
+    )
+    serve.add_argument(
+        "--on",
+        choices=("local", "ray"),
+        default="local",
+        help="this machine, or Ray Serve on the cluster that is named by RAY_ADDRESS, or that this machine is in",
+    )
+    serve.add_argument(
+        "--replicas",
+        type=workers,
+        metavar="N|MIN:MAX",
+        help="with --on ray: copies, added as requests wait (default: 1)",
     )
     serve.add_argument("--max-rows", type=positive, default=64, help="completions written at once (default: 64)")
     serve.add_argument("--max-tokens", type=positive, default=4096, help="longest completion (default: 4096)")

@@ -21,7 +21,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import ray
-import yaml
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from ray.train import FailureConfig, ScalingConfig
@@ -145,39 +144,6 @@ def _hand_over(client: JobSubmissionClient, job: Job) -> str:
             if "No available agent" not in str(error) or time.monotonic() > give_up:
                 raise
             time.sleep(1)
-
-
-def ray_job_manifest(job: Job, *, name: str, image: str, machines: int, cpus: int, gpus: int) -> str:
-    """A KubeRay RayJob that runs a command of an image that holds rl-train, with token authentication, as YAML."""
-    resources: dict[str, Any] = {"cpu": cpus, "memory": f"{4 * cpus}Gi"} | ({"nvidia.com/gpu": gpus} if gpus else {})
-
-    def group(container: str) -> dict[str, Any]:
-        limits = {"limits": resources, "requests": resources}
-        return {
-            "rayStartParams": {},
-            "template": {"spec": {"containers": [{"name": container, "image": image, "resources": limits}]}},
-        }
-
-    workers = {"groupName": "workers", "replicas": machines, "minReplicas": machines, "maxReplicas": machines}
-    manifest: str = yaml.safe_dump(
-        {
-            "apiVersion": "ray.io/v1",
-            "kind": "RayJob",
-            "metadata": {"name": name},
-            "spec": {
-                "entrypoint": job.entrypoint,
-                "shutdownAfterJobFinishes": True,
-                "rayClusterSpec": {
-                    "rayVersion": ray.__version__,
-                    "authOptions": {"mode": "token"},
-                    "headGroupSpec": group("ray-head"),
-                    "workerGroupSpecs": [workers | group("ray-worker")],
-                },
-            },
-        },
-        sort_keys=False,
-    )
-    return manifest
 
 
 def _client(address: str) -> JobSubmissionClient:

@@ -90,25 +90,30 @@ def submit(options: argparse.Namespace, _: list[str]) -> int:
     from rl.config import CONFIGS, load_config
 
     inner, overrides = parse(options.words_of_job)
-    if inner.command not in ("run", "quickstart"):
-        raise UserError(f"submit: expected `run CONFIG ...` or `quickstart ...`; got {' '.join(options.words_of_job)}")
-    config = load_config(CONFIGS / "quickstart.toml" if inner.command == "quickstart" else inner.config, overrides)
-    if not config.folder.is_absolute():
+    if inner.command not in ("run", "quickstart", "serve"):
         raise UserError(
-            f"folder: a job runs in a copy of the working directory that is thrown away; expected --folder with the "
-            f"absolute path of one that all machines see; got {config.folder}"
+            f"submit: expected `run CONFIG ...`, `quickstart ...` or `serve ...`; got {' '.join(options.words_of_job)}"
         )
-    from rl.cluster import Job, ray_job_manifest
+    serves = inner.command == "serve"
+    if serves and not options.print_manifest:
+        raise UserError("submit: a job ends, and a server does not; expected --print-manifest, or `serve --on ray`")
+    if not serves:
+        config = load_config(CONFIGS / "quickstart.toml" if inner.command == "quickstart" else inner.config, overrides)
+        if not config.folder.is_absolute():
+            raise UserError(
+                f"folder: a job runs in a copy of the working directory that is thrown away; expected --folder with "
+                f"the absolute path of one that all machines see; got {config.folder}"
+            )
+    from rl.cluster import Job
     from rl.cluster import submit as submit_job
+    from rl.manifests import Machines, ray_job, ray_service
 
     job = Job(options.words_of_job, options.working_dir)
-    if options.print_manifest:
-        machines, cpus, gpus = options.machines, options.cpus, options.gpus
-        print(
-            ray_job_manifest(job, name="rl-train", image=options.image, machines=machines, cpus=cpus, gpus=gpus), end=""
-        )
-        return 0
-    return submit_job(job, options.address, wait=not options.no_wait)
+    if not options.print_manifest:
+        return submit_job(job, options.address, wait=not options.no_wait)
+    machines = Machines(options.image, options.machines, options.cpus, options.gpus)
+    print(ray_service(job.words, machines) if serves else ray_job(job.entrypoint, machines), end="")
+    return 0
 
 
 def compare(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -327,24 +332,15 @@ def doctor(options: argparse.Namespace, _: list[str]) -> int:
 
 def serve(options: argparse.Namespace, _: list[str]) -> int:
     """Serve a model over HTTP until it is told to stop."""
-    from rl.serve.start import GateSettings, Models, Place, Shares, read_keys, serve
+    from rl.serve.start import serve, serving_of
 
-    critic = options.policy / "checkpoints" / "critic" if options.critic == Path() else options.critic
-    return serve(
-        Models(options.policy, critic, options.repair, options.name),
-        Shares(
-            max_rows=options.max_rows,
-            max_tokens=options.max_tokens,
-            max_budget=options.max_budget,
-            max_tests=options.max_tests,
-            max_cpu_s=options.max_cpu_s,
-        ),
-        GateSettings(
-            keys=read_keys(options.keys), max_body=options.max_body_mb * 2**20, max_requests=options.max_requests
-        ),
-        Place(options.host, options.port, options.grace_s, options.workers, options.isolation),
-        options.json,
-    )
+    if options.on == "ray":
+        from rl.serve.on_ray import serve_on_ray
+
+        return serve_on_ray(serving_of(options), options.replicas or (1, 1), options.json)
+    if options.replicas is not None:
+        raise UserError("--replicas: one server runs on this machine; expected --on ray as well")
+    return serve(serving_of(options), options.json)
 
 
 def replay(options: argparse.Namespace, _: list[str]) -> int:

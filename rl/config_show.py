@@ -13,7 +13,7 @@ from rl.config import CONFIGS, RunConfig, keys, load_config
 from rl.config_compare import CompareSection
 from rl.config_files import flat
 
-SCHEMA_FILE = "schema.json"
+SCHEMA_FILE, NOTEBOOK = "schema.json", "quickstart.ipynb"
 ABSENT = "(absent)"
 """What `differences` gives for a key that one side does not have."""
 
@@ -72,17 +72,21 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[A
 
 
 def copy_examples(folder: Path) -> list[Path]:
-    """Write the shipped configs to a folder, each with a line on how to run it, and their schema for editors.
+    """Write the shipped configs to a folder, each with a line on how to run it, their schema for editors, the notebook.
 
     Raises UserError before anything is written where a file would be overwritten.
     """
-    texts = {folder / example.name: example.read_text(encoding="utf-8") for example in sorted(CONFIGS.glob("*.toml"))}
+    texts = {
+        folder / example.name: _explanation(folder / example.name) + example.read_text(encoding="utf-8")
+        for example in sorted(CONFIGS.glob("*.toml"))
+    }
+    texts[folder / NOTEBOOK] = (CONFIGS / NOTEBOOK).read_text(encoding="utf-8")
     if taken := [path for path in (*texts, folder / SCHEMA_FILE) if path.exists()]:
         raise UserError(f"{taken[0]}: there is such a file already, and nothing is overwritten; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
-            path.write_text(f"{_explanation(path)}{text}", encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
         (folder / SCHEMA_FILE).write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot write examples there: {error.strerror}") from None

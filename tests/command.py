@@ -51,7 +51,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(*words: str) -> Iterator[Served]:
+def serving(*words: str, seconds: float = 60) -> Iterator[Served]:
     """The real `rl-train serve` with some options on a free port, until the block ends."""
     with tempfile.TemporaryDirectory() as where:
         streams = Path(where, "stdout"), Path(where, "stderr")
@@ -63,7 +63,7 @@ def serving(*words: str) -> Iterator[Served]:
                 assert process.is_alive(), streams[1].read_text()
                 time.sleep(0.01)
             served = Served(json.loads(streams[0].read_text())["url"], process, streams[1])
-            served.wait_until_ready()
+            served.wait_until_ready(seconds)
             yield served
         finally:
             process.terminate()

@@ -21,7 +21,7 @@ HEAVY = (
 )
 OWNERS = {
     "pyarrow": {"rl/experience.py"},
-    "ray": {"rl/cluster.py"},
+    "ray": {"rl/cluster.py", "rl/serve/on_ray.py"},
     "vllm": {"rl/sampling_server.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
@@ -31,8 +31,8 @@ OWNERS = {
     "trackio": {"rl/sinks.py"},
     "tensorboardX": {"rl/sinks.py"},
     "wandb": {"rl/sinks.py"},
-    "fastapi": {"rl/serve/app.py", "rl/serve/errors.py"},
-    "starlette": {"rl/serve/app.py", "rl/serve/gate.py"},
+    "fastapi": {"rl/serve/app.py", "rl/serve/errors.py", "rl/serve/on_ray.py", "rl/serve/page.py"},
+    "starlette": {"rl/serve/app.py", "rl/serve/gate.py", "rl/serve/on_ray.py"},
     "uvicorn": {"rl/serve/start.py"},
     "prometheus_client": {"rl/serve/metrics.py"},
 }

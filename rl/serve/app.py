@@ -1,6 +1,6 @@
-"""The FastAPI app: OpenAI's surface, /v1/solve, and what an operator asks for.
+"""The FastAPI app: OpenAI's surface, /v1/solve with its page, and what an operator asks for.
 
-/v1/models  /v1/completions  /v1/chat/completions  /v1/solve  /health  /ready  /metrics
+/  /v1/models  /v1/completions  /v1/chat/completions  /v1/solve  /v1/problems  /health  /ready  /metrics
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from critics.candidates import SamplingResult
-from rl.serve import answers, completions
+from rl.serve import answers, completions, page
 from rl.serve.completions import Asked
 from rl.serve.errors import ApiError, Json, internal, invalid_body, printable, shutting_down
 from rl.serve.gate import Gate, GateSettings
 from rl.serve.metrics import Metrics
+from rl.serve.progress import News, RoundBegun, Say, as_event, unheard
 from rl.serve.schemas import ChatRequest, CompletionRequest, SolveRequest, unknown_fields
-from rl.serve.search import Errand, LeftError, Say, Search, planned, search
+from rl.serve.search import Errand, LeftError, Search, planned, search
 from rl.serve.service import Service
 
 KEEP_ALIVE_S = 10.0
 """Seconds of silence in a stream after which a comment says that the server is there."""
-PATHS = ("/v1/models", "/v1/completions", "/v1/chat/completions", "/v1/solve", "/health", "/ready", "/metrics")
+OPEN_PATHS = ("/health", "/ready", *page.FILES)
+"""Answered without a key: whoever keeps the server alive asks there, and the page is where people give theirs."""
+KEYED_PATHS = ("/v1/models", "/v1/completions", "/v1/chat/completions", "/v1/solve", "/v1/problems", "/metrics")
 
 router = APIRouter()
 
@@ -55,7 +58,10 @@ def create_app(
     app = FastAPI(title="rl-train", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service, app.state.metrics = None, metrics
     app.include_router(router)
-    app.add_middleware(Gate, settings=gate, metrics=metrics, paths=PATHS)
+    app.include_router(page.router)
+    app.add_middleware(
+        Gate, settings=gate, metrics=metrics, paths=OPEN_PATHS + KEYED_PATHS, open_paths=frozenset(OPEN_PATHS)
+    )
     app.add_exception_handler(ApiError, lambda _, error: error.response())
     app.add_exception_handler(RequestValidationError, lambda _, error: invalid_body(error.errors()).response())
     app.add_exception_handler(HTTPException, _http_error)
@@ -105,7 +111,12 @@ async def ready(service: Loaded) -> dict[str, str]:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
-    return PlainTextResponse(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
+    return metrics_text(request.app.state.metrics)
+
+
+def metrics_text(metrics: Metrics) -> Response:
+    """Counters as Prometheus reads them."""
+    return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/v1/models")
@@ -137,7 +148,11 @@ async def chat(body: ChatRequest, service: Loaded) -> Response:
 
 @router.post("/v1/solve")
 async def solve(body: SolveRequest, service: Loaded) -> Response:
-    """Search for a program by critic sampling: every program that was tried, the best first, and what it cost."""
+    """Search for a program by critic sampling: every program that was tried, the best first, and what it cost.
+
+    With `stream` events come first: `solve.round` as programs are begun, `solve.written` for each one that is to be
+    run, `solve.program` for each that was run and read, with p(passed) after each of its tokens; then the answer.
+    """
     if body.model is not None:
         _check_model(service, body.model)
     wanted = planned(
@@ -149,19 +164,34 @@ async def solve(body: SolveRequest, service: Loaded) -> Response:
         temperature=body.temperature,
         seed=secrets.randbits(31) if body.seed is None else body.seed,
     )
-    found = await _found(service, wanted, say=lambda _: None)
+    if body.stream:
+        events = _search_events(
+            service,
+            wanted,
+            tell=lambda news: answers.event(as_event(news, service.policy)),
+            end=lambda found: [answers.event(_solved(service, wanted, found)), answers.END_OF_STREAM],
+        )
+        return _streamed(events, _warning(body))
+    found = await _found(service, wanted, say=unheard)
     return Json(_solved(service, wanted, found), headers=_warning(body))
 
 
 async def _respond(service: Service, asked: Asked) -> Response:
     body, headers = asked.body, _warning(asked.body)
     wanted = await completions.searched(service, asked) if body.critic is not None else None
-    if body.stream:
-        events = completions.stream(service, asked) if wanted is None else _search_events(service, asked, wanted)
-        return _Events(events, headers=headers | {"Cache-Control": "no-store"}, media_type="text/event-stream")
+    if wanted is None and body.stream:
+        return _streamed(completions.stream(service, asked), headers)
     if wanted is None:
         return Json(await completions.answer(service, asked), headers=headers)
-    found = await _found(service, wanted, say=lambda _: None)
+    if body.stream:
+        events = _search_events(
+            service,
+            wanted,
+            tell=_comment,
+            end=lambda found: completions.as_chunks(service, asked, completions.chosen(service, asked, found)),
+        )
+        return _streamed(events, headers)
+    found = await _found(service, wanted, say=unheard)
     return Json(completions.chosen(service, asked, found), headers=headers)
 
 
@@ -179,23 +209,44 @@ class _Events(StreamingResponse):
             await self.events.aclose()
 
 
-async def _search_events(service: Service, asked: Asked, wanted: Search) -> AsyncGenerator[str, None]:
-    """A search as a stream: comments while it goes on, then the programs that it chose."""
-    loop, news = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-    task = asyncio.create_task(_found(service, wanted, lambda text: loop.call_soon_threadsafe(news.put_nowait, text)))
-    task.add_done_callback(lambda _: news.put_nowait(None))
+def _streamed(events: AsyncGenerator[str, None], headers: dict[str, str]) -> Response:
+    return _Events(events, headers=headers | {"Cache-Control": "no-store"}, media_type="text/event-stream")
+
+
+def _comment(news: News) -> str | None:
+    """What a client of OpenAI's skips, and a person may read."""
+    if not isinstance(news, RoundBegun):
+        return None
+    return answers.comment(f"round {news.number}: {len(news.moves)} programs")
+
+
+async def _search_events(
+    service: Service,
+    wanted: Search,
+    tell: Callable[[News], str | None],
+    end: Callable[[SamplingResult], list[str]],
+) -> AsyncGenerator[str, None]:
+    """A search as a stream: what `tell` makes of its news, in the thread of the search, then what `end` makes of it."""
+    loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+
+    def say(news: News) -> None:
+        if text := tell(news):
+            loop.call_soon_threadsafe(texts.put_nowait, text)
+
+    task = asyncio.create_task(_found(service, wanted, say))
+    task.add_done_callback(lambda _: texts.put_nowait(None))
     try:
         while True:
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
-                    text = await news.get()
+                    text = await texts.get()
             except TimeoutError:
-                text = "still searching"
+                text = answers.comment("still searching")
             if text is None:
                 break
-            yield answers.comment(text)
-        for event in completions.as_chunks(service, asked, completions.chosen(service, asked, await task)):
-            yield event
+            yield text
+        for text in end(await task):
+            yield text
     except ApiError as error:
         yield answers.event(error.body())
     except Exception:

@@ -21,8 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rl.serve.errors import ApiError, shutting_down
 from rl.serve.metrics import Metrics
 
-OPEN_PATHS = ("/health", "/ready")
-"""Answered without a key: whoever keeps the server alive asks there."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -43,9 +41,12 @@ class GateSettings:
 class Gate:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, settings: GateSettings, metrics: Metrics, paths: Sequence[str]) -> None:
-        """`paths` are counted by name, others together."""
-        self.app, self.settings, self.metrics, self.paths = app, settings, metrics, frozenset(paths)
+    def __init__(
+        self, app: ASGIApp, settings: GateSettings, metrics: Metrics, paths: Sequence[str], open_paths: frozenset[str]
+    ) -> None:
+        """`paths` are counted by name, others together; `open_paths` are answered without a key."""
+        self.app, self.settings, self.metrics = app, settings, metrics
+        self.paths, self.open_paths = frozenset(paths), open_paths
         self.keys = [_digest(key) for key in settings.keys]
         self.in_flight = 0
 
@@ -89,7 +90,7 @@ class Gate:
             self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
 
     def _check_key(self, path: str, headers: dict[bytes, bytes]) -> None:
-        if not self.keys or path in OPEN_PATHS:
+        if not self.keys or path in self.open_paths:
             return
         scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
         known = [hmac.compare_digest(_digest(key.strip()), right) for right in self.keys]

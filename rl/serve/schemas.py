@@ -60,6 +60,7 @@ class SolveRequest(SearchOptions):
     max_tokens: int | None = Field(None, ge=1, description="longest program, in tokens")
     temperature: float = Field(0.8, ge=0, le=2)
     seed: Seed | None = None
+    stream: bool = Field(False, description="tell of every program by server-sent events, before the answer")
 
 
 class StreamOptions(_Body):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
@@ -27,12 +26,11 @@ from rl.decode import Completion
 from rl.models import positions
 from rl.serve.engine import Ask, ClosedError, Engine
 from rl.serve.errors import bad_request, printable, shutting_down
+from rl.serve.progress import Progress, Say
 from rl.serve.schemas import SearchOptions
 from rl.serve.service import Service, failure
 from rl.write import continuing
 
-Say = Callable[[str], object]
-"""Told of progress, from any thread."""
 LARGEST_TESTS = 2**16
 """Bytes of all example tests of a problem, as JSON."""
 DEEPEST_TEST = 50
@@ -141,17 +139,17 @@ def search(service: Service, wanted: Search, errand: Errand, say: Say) -> Sampli
     assert service.grader is not None
     write = _writer(service.engine, "policy", wanted, errand)
     mend = _writer(service.repair_engine, "repair", wanted, errand) if service.repair_engine and wanted.repair else None
-    watched = _Watched(service, say)
+    progress = Progress(service.metrics, say)
     (found,) = critic_sampling(
         [wanted.problem],
         wanted.settings,
-        write=watched.writing("write", write),
+        write=progress.writing("write", write),
         critic=service.critic,
-        grade=watched.grading(partial(_grade, service.grader, errand)),
-        write_repair=None if mend is None else watched.writing("repair", mend),
+        grade=progress.grading(partial(_grade, service.grader, errand)),
+        write_repair=None if mend is None else progress.writing("repair", mend),
         ask=lambda _: wanted.prompt,
+        tell=progress.tell,
     )
-    watched.end_of_round()
     service.metrics.generated_tokens.inc(found.ledger.tokens)
     for move, spent in found.ledger.spent.items():
         service.metrics.candidates.labels(str(move)).inc(spent.programs)
@@ -204,41 +202,6 @@ def _grade(grader: Grader, errand: Errand, requests: Iterable[GradeRequest]) -> 
             return [future.result() for future in futures]
     except CancelledError:  # the errand was cancelled, or the grader is closed
         raise shutting_down() from None
-
-
-class _Watched:
-    """Counts and tells what a search does. The critic reads between the end of grading and the next writing."""
-
-    def __init__(self, service: Service, say: Say) -> None:
-        self.metrics, self.say = service.metrics, say
-        self.rounds = 0
-        self.graded_at: float | None = None
-
-    def writing(self, kind: str, write: Writer) -> Writer:
-        def watched(requests: Any, max_new_tokens: int) -> Any:
-            self.end_of_round()
-            self.rounds += 1
-            self.metrics.rounds.labels(kind).inc()
-            self.say(f"round {self.rounds}: {kind} {sum(len(request.seeds) for request in requests)} programs")
-            return write(requests, max_new_tokens)
-
-        return watched
-
-    def grading(self, grade: Callable[[Iterable[GradeRequest]], list[Verdict]]) -> Callable[..., list[Verdict]]:
-        def watched(requests: Iterable[GradeRequest]) -> list[Verdict]:
-            verdicts = grade(requests)
-            for verdict in verdicts:
-                self.metrics.programs.labels(str(verdict.outcome)).inc()
-            self.say(f"round {self.rounds}: {sum(v.passed for v in verdicts)} of {len(verdicts)} pass the examples")
-            self.graded_at = time.perf_counter()
-            return verdicts
-
-        return watched
-
-    def end_of_round(self) -> None:
-        if self.graded_at is not None:
-            self.metrics.critic_seconds.observe(time.perf_counter() - self.graded_at)
-            self.graded_at = None
 
 
 def _problem(service: Service, options: SearchOptions, statement: str) -> Problem:

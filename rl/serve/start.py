@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import json
 import os
@@ -25,7 +26,6 @@ except ModuleNotFoundError as error:
         raise
     raise UserError(f"serving needs {error.name}; run `pip install 'rl-train[serve]'`") from None
 
-__all__ = ["GateSettings", "Models", "Place", "Shares", "read_keys", "serve"]
 KEYS_VARIABLE = "RL_TRAIN_KEYS"
 """Environment variable with keys, separated by commas or white space."""
 OPEN_FILES = 65536
@@ -48,13 +48,47 @@ class Place:
     """Jail for programs; the best that works by default."""
 
 
-def serve(models: Models, shares: Shares, gate: GateSettings, place: Place, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """All that a server is started with."""
+
+    models: Models
+    """What is served."""
+    shares: Shares
+    """How much one request may have."""
+    gate: GateSettings
+    """Who may come in."""
+    place: Place
+    """Where."""
+
+
+def serving_of(options: argparse.Namespace) -> Serving:
+    """The options of `rl-train serve`. Raises UserError for a file of keys that has none."""
+    critic = options.policy / "checkpoints" / "critic" if options.critic == Path() else options.critic
+    return Serving(
+        Models(options.policy, critic, options.repair, options.name),
+        Shares(
+            max_rows=options.max_rows,
+            max_tokens=options.max_tokens,
+            max_budget=options.max_budget,
+            max_tests=options.max_tests,
+            max_cpu_s=options.max_cpu_s,
+        ),
+        GateSettings(
+            keys=read_keys(options.keys), max_body=options.max_body_mb * 2**20, max_requests=options.max_requests
+        ),
+        Place(options.host, options.port, options.grace_s, options.workers, options.isolation),
+    )
+
+
+def serve(serving: Serving, as_json: bool) -> int:
     """Serve until SIGINT or SIGTERM; the URL is printed once the socket listens.
 
     Raises UserError where the socket cannot be had, for an open address without keys, and for models that cannot be
     read.
     """
-    _check_keys(place.host, gate)
+    models, gate, place = serving.models, serving.gate, serving.place
+    check_keys(place.host, gate)
     _allow_connections()
     listening = _listen(place.host, place.port)
     failures: list[BaseException] = []
@@ -63,7 +97,7 @@ def serve(models: Models, shares: Shares, gate: GateSettings, place: Place, as_j
         failures.append(error)
         server.should_exit = True
 
-    load = partial(load_service, models, shares, workers=place.workers, isolation=place.isolation)
+    load = partial(load_service, models, serving.shares, workers=place.workers, isolation=place.isolation)
     app = create_app(load, gate, failed)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=place.grace_s
@@ -94,8 +128,8 @@ def read_keys(file: Path | None) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _check_keys(host: str, gate: GateSettings) -> None:
-    """Programs of whoever reaches the server run on this machine: from outside only with a key."""
+def check_keys(host: str, gate: GateSettings) -> None:
+    """Programs of whoever reaches the server run there: from outside only with a key. Raises UserError."""
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

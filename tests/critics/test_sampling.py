@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from critics.candidates import Candidate, Move, Rank, SamplingResult, ranked
-from critics.sampling import Cut, Drop, Request, SamplingSettings, Writer, critic_sampling, cut_seed
+from critics.sampling import (
+    Cut,
+    Drop,
+    Request,
+    SamplingSettings,
+    Tell,
+    Writer,
+    critic_sampling,
+    cut_seed,
+    nobody,
+)
 from critics.score import read
 from envs.errors import UserError
 from envs.grading import GradeRequest
@@ -63,7 +73,7 @@ def test_sampled_cuts_are_in_proportion_to_the_critic() -> None:
     assert [cuts.count(t + 1) / 1000 for t in range(8)] == pytest.approx(GOLDEN, abs=0.002)
 
 
-def searched(world: World, can_repair: bool = True, **choices: Any) -> list[SamplingResult]:
+def searched(world: World, can_repair: bool = True, tell: Tell = nobody, **choices: Any) -> list[SamplingResult]:
     """Critic sampling with real parts; the policy repairs as well as it can."""
     chosen = SamplingSettings(**{"budget": BUDGET, "max_new_tokens": MAX_NEW_TOKENS, "n": 8} | choices)
     return critic_sampling(
@@ -73,7 +83,21 @@ def searched(world: World, can_repair: bool = True, **choices: Any) -> list[Samp
         critic=world.critic,
         grade=world.grader.grade,
         write_repair=continuing(world.policy, temperature=1.0, author="repair") if can_repair else None,
+        tell=tell,
     )
+
+
+def test_every_program_is_told_of_with_the_values_that_seeds_are_cut_by(small_world: World) -> None:
+    told: dict[str, list[tuple[Candidate, Sequence[float]]]] = {problem.id: [] for problem in small_world.problems}
+    results = searched(small_world, tell=lambda one, probs: told[one.rollout.prompt.problem_id].append((one, probs)))
+    for result in results:
+        candidates = by_index(result)
+        assert [candidate for candidate, _ in told[result.problem.id]] == candidates
+        for candidate, probs_T in told[result.problem.id]:
+            assert len(probs_T) == len(candidate.rollout.completion_ids)
+            if candidate.move is Move.REFINE:
+                _, parents_T = told[result.problem.id][candidate.parent]  # type: ignore[index]
+                assert candidate.kept == cut_seed(parents_T[:-1], Cut.ARGMAX, Drop.BELOW_FIRST)
 
 
 def by_index(result: SamplingResult) -> list[Candidate]:

@@ -123,6 +123,7 @@ def test_init_copies_every_example_so_that_it_runs(
         assert copied.read_text().startswith("#:schema ./schema.json\n# An example of rl-train")
         assert load_config(copied) == load_config(example)
     assert json.loads(Path("mine/schema.json").read_text()) == schema()
+    assert Path("mine/quickstart.ipynb").read_text() == (CONFIGS / "quickstart.ipynb").read_text()
 
 
 def test_init_overwrites_nothing(capsys: Said, tmp_path: Path) -> None:

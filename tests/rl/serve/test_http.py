@@ -164,7 +164,7 @@ def test_methods_and_paths_that_are_not_there(served: Served) -> None:
         return reply.status, reply.error["type"]
 
     assert said(ask(f"{served.url}/v1/completions")) == (405, "invalid_request_error")
-    assert said(ask(f"{served.url}/")) == (404, "not_found_error")
+    assert said(ask(f"{served.url}/nowhere")) == (404, "not_found_error")
     assert said(ask(f"{served.url}/v1/models/other")) == (404, "not_found_error")
 
 
