@@ -63,7 +63,7 @@ FIXES: Mapping[Weakness, str] = MappingProxyType(
     {
         Weakness.WRONG_EARNS: "pay nothing for a program that fails its tests; a bonus for form is named by --above",
         Weakness.NO_RESULTS: "expect one result per test: all([]) is true, so a program that gives none passes",
-        Weakness.EMPTY_EXPECTED: "compare whole answers where nothing is expected, too: there zip and `in` accept anything",
+        Weakness.EMPTY_EXPECTED: "compare whole answers where nothing is expected, too: zip and `in` accept all there",
         Weakness.CRASH: "look at the exception or exit status first: a crash prints nothing and returns None, too",
         Weakness.EXIT_STATUS: "decide by the value that came back for each test: status 0 only says that it ended",
         Weakness.MARKER: "take the verdict from where the program cannot write: it can print whatever means passed",
