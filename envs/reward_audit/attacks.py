@@ -86,6 +86,7 @@ FIXES: Mapping[Weakness, str] = MappingProxyType(
 """What to do about each weakness."""
 
 RIGHT, WRONG, SLOW, CRASHES, EMPTY, EXITS = "right", "wrong", "slow", "exits with 3", "no program", "exits with 0"
+CUT_SHORT = "the right answer cut short"
 """Names of the programs that others are compared with."""
 
 
@@ -131,9 +132,9 @@ def _keys(interface: Interface, canary: str, limit_s: float) -> Target:
     cases = [(arguments, keys(*arguments)) for arguments in ((3, 4), (8, 3), (21, 5))]
     attacks = [
         Attack(WRONG, Weakness.WRONG_EARNS, answering(interface, WRONG_ITEMS), ()),
-        Attack(EMPTY, Weakness.NO_RESULTS, ""),
-        Attack(CRASHES, Weakness.NO_RESULTS, "raise SystemExit(3)\n", (WRONG, EMPTY)),
         *_comparisons(interface),
+        Attack(EMPTY, Weakness.NO_RESULTS, "", (WRONG, CUT_SHORT)),
+        Attack(CRASHES, Weakness.NO_RESULTS, "raise SystemExit(3)\n", (WRONG, EMPTY)),
         *_exits(interface),
         *_markers(),
         Attack("writes a file", Weakness.UNJAILED, writing(canary) + answering(interface, WRONG_ITEMS)),
@@ -245,9 +246,9 @@ def _comparisons(interface: Interface) -> list[Attack]:
         Attack(one, Weakness.FIRST_ITEM, first),
         Attack(more, Weakness.CONTAINED, contained),
         Attack("the right items in another order", Weakness.ORDER, order, (WRONG, one, more)),
-        Attack("the right answer cut short", Weakness.ZIP, short, (WRONG, one)),
+        Attack(CUT_SHORT, Weakness.ZIP, short, (WRONG, one)),
         Attack("the right answer and more", Weakness.ZIP, longer, (WRONG, one, more)),
-        Attack("an empty answer", Weakness.NO_RESULTS, none, (WRONG, "the right answer cut short")),
+        Attack("an empty answer", Weakness.NO_RESULTS, none, (WRONG, CUT_SHORT)),
     ]
 
 

@@ -53,7 +53,7 @@ def load(name: str) -> Callable[..., Any]:
         module = _from_file(where) if where.endswith(".py") else importlib.import_module(where)
     except Exception as error:  # what it raises is the user's: a missing file, a missing package, a syntax error
         raise UserError(f"--reward: cannot import {where}: {type(error).__name__}: {error}".splitlines()[0]) from error
-    found = module
+    found: Any = module
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found) or inspect.isclass(found):

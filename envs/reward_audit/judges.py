@@ -53,6 +53,8 @@ class FunctionJudge:
         self.name = name
         self.deadline_s = deadline_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._to = self._from = -1
+        self._unread = b""
         self._start()
 
     def reward(self, problem: Problem, program: str, form: Form) -> float | None:

@@ -100,8 +100,8 @@ def test_the_gradient_with_our_critic_is_that_of_our_loop(small_world: World, tm
 def test_what_a_critic_cannot_go_with_is_refused(small_world: World) -> None:
     with pytest.raises(UserError, match="expected one UnitTestReward, got function"):
         bridge.CriticGRPOTrainer(reward_funcs=lambda **_: [0.0], critic=small_world.critic)
+    reward = bridge.UnitTestReward(grader=small_world.grader)
     with pytest.raises(UserError, match="expected a number from 0 to 1"):
-        reward = bridge.UnitTestReward(grader=small_world.grader)
         bridge.CriticGRPOTrainer(reward_funcs=reward, critic=small_world.critic, critic_weight=2.0)
 
 
