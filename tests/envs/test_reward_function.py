@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -13,12 +12,12 @@ import pytest
 from envs.errors import UserError
 from envs.grading import Grader, GradeRequest
 from envs.problem import Interface, Problem, problem_to_row
-from envs.reward_audit import INTERFACES, audit_reward, render
+from envs.reward_audit import INTERFACES
 from envs.reward_audit.attacks import targets
-from envs.reward_audit.judges import FunctionJudge
 from envs.reward_audit.shapes import ground_truth
 from envs.reward_function import AsyncUnitTestReward, UnitTestReward, compute_score, problem_of
 from envs.verdict import Outcome, Verdict
+from rl.cli import main
 from tests.builders import a_problem
 
 RIGHT, WRONG = "    return a + b\n", "    return a - b\n"
@@ -82,10 +81,11 @@ def test_other_texts_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_the_audit_finds_nothing_in_our_own_reward() -> None:
-    with closing(FunctionJudge("envs.reward_function:compute_score")) as judge:
-        audited = audit_reward(judge)
-    assert audited.clean, render(audited)
-    assert set(audited.forms) == set(INTERFACES)
-    assert not audited.not_judged
-    assert not audited.no_limit_found
+def test_the_audit_finds_nothing_in_our_own_reward(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["audit", "rewards", "--reward", "envs.reward_function:compute_score", "--json"])
+    audited = json.loads(capsys.readouterr().out)
+    assert code == 0, audited["findings"]
+    assert set(audited["forms"]) == set(INTERFACES)
+    assert not audited["not_judged"]
+    assert not audited["no_limit_found"]
+    assert not audited["also_earned"]
