@@ -59,7 +59,8 @@ def load(name: str) -> Callable[..., Any]:
     if not callable(found) or inspect.isclass(found):
         what = "nothing of that name" if found is None else type(found).__name__
         raise UserError(f"--reward: expected a function called {attribute} in {where}; got {what}")
-    return found
+    reward: Callable[..., Any] = found
+    return reward
 
 
 def shape_of(reward: Callable[..., Any], name: str) -> Shape:
