@@ -32,10 +32,6 @@ class Form(StrEnum):
     """A list of one message, whose content is fenced; TRL only."""
 
 
-COLUMNS = "problem, problem_id, interface, entry_point, tests, ground_truth"
-"""Columns that a function of TRL's signature is given."""
-
-
 def asking(shape: Shape, form: Form, problem: Problem, program: str) -> dict[str, Any]:
     """The arguments by name; as JSON, the body that a reward service is sent."""
     fenced = f"```python\n{program.rstrip()}\n```"
