@@ -127,7 +127,10 @@ def test_our_sets_are_data_sets_of_trl(small_world: World) -> None:
 
 
 def test_the_script_of_the_readme_learns(small_world: World, tmp_path: Path) -> None:
-    """As it stands, but for its places and a step size for a model of 30 k parameters."""
+    """As it stands, but for its places, and the step size and the larger groups of a model of 30 k parameters.
+
+    With seeds 42, 1 and 2 of TRL's the mean reward rises by 0.20, 0.22 and 0.21.
+    """
     script = re.search(r"```python\n(.*?trl_bridge.*?)```", README.read_text(), re.DOTALL)[1]
     small_world.policy.save(tmp_path / "policy")
     files.write(problem_set("three", "train", small_world.problems), tmp_path / "three.jsonl")
@@ -135,7 +138,9 @@ def test_the_script_of_the_readme_learns(small_world: World, tmp_path: Path) -> 
         '"runs/quickstart/checkpoints/final"': repr(str(tmp_path / "policy")),
         'load_problems("basics", "train")': f"load_problems('files', path={str(tmp_path / 'three.jsonl')!r})",
         '"runs/trl"': repr(str(tmp_path / "trl")),
-        "1e-4": "2e-3",
+        "learning_rate=1e-4": "learning_rate=3e-3",
+        "per_device_train_batch_size=24": "per_device_train_batch_size=96",
+        "num_generations=8": "num_generations=32",
     }.items():
         assert theirs in script
         script = script.replace(theirs, ours)
