@@ -17,6 +17,7 @@ from rl.cli_options import (
     USER_MISTAKE,
     Commands,
     Parser,
+    add_audit_rewards,
     add_command,
     add_graders,
     add_problems,
@@ -267,6 +268,7 @@ def _add_grading(commands: Commands) -> None:
     )
     problems.add_argument("--out", type=Path, metavar="OUT", help="write the ledger as JSON")
     problems.add_argument("--fix", type=Path, metavar="OUT", help="write the cleaned set as JSONL")
+    add_audit_rewards(audits)
 
     about = "Check the arithmetic of training on this machine, by a config's model and temperature: under a minute."
     selftest = add_command(commands, "selftest", "selftest", about, "selftest experiment.toml")

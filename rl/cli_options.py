@@ -67,6 +67,64 @@ def add_graders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--isolation", choices=("L1", "L2", "L3"), help="jail to use (default: the best that works)")
 
 
+def add_audit_rewards(audits: Commands) -> None:
+    """`rl-train audit rewards`."""
+    rewards = add_command(
+        audits,
+        "rewards",
+        "audit_rewards",
+        "Attack a reward function with programs that solve nothing: what earns is named with the fix.",
+        "audit rewards --reward my_rewards.py:unit_test_reward",
+    )
+    rewards.description = f"{rewards.description}\n\n{_ABOUT_REWARDS}"
+    judge = rewards.add_mutually_exclusive_group(required=True)
+    judge.add_argument("--reward", metavar="MODULE:FUNCTION", help="the reward function; FILE.py:FUNCTION will do")
+    judge.add_argument("--url", metavar="URL", help="a reward service that is sent such arguments as JSON, by POST")
+    rewards.add_argument(
+        "--shape", choices=("trl", "verl"), default="trl", help="arguments that --url is sent (default: trl)"
+    )
+    rewards.add_argument(
+        "--interface",
+        action="append",
+        choices=("function", "stdio", "assert"),
+        help="kind of problem to try; may be repeated (default: all that it can judge)",
+    )
+    rewards.add_argument(
+        "--above", type=float, default=0.0, metavar="REWARD", help="what a wrong program may earn (default: 0)"
+    )
+    rewards.add_argument(
+        "--limit-s",
+        type=seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="how long the reward lets a program work; one that evades the limit works twice as long (default: 1)",
+    )
+    rewards.add_argument(
+        "--deadline-s",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="a reward that takes longer hangs (default: 60)",
+    )
+
+
+_ABOUT_REWARDS = """\
+The function is called with one completion at a time, by its own parameters:
+  TRL   completions, prompts, completion_ids and columns, a list each -> [number or None]
+        columns: problem (our row as JSON), problem_id, interface, entry_point, tests
+        (list of assert statements), ground_truth
+  verl  data_source, solution_str, ground_truth, extra_info -> number or {"score": number}
+ground_truth is JSON as in APPS: {"inputs": [...], "outputs": [...], "fn_name": NAME}, with
+"assert_case": [...] where tests are assertions. A function that reads other columns needs a
+few lines that rename them. A service answers {"rewards": [number]} or {"score": number}.
+
+The programs are run by the reward function, by its own isolation. They are harmless by
+construction: nothing is deleted, no network is used, and the one file that is written lies
+in a temporary folder. Exit code: 0 none earned; 1 one earned, ended the judge, or left that
+file; 2 nothing can be told, since no right program earns.
+"""
+
+
 class _HelpWithKeys(argparse.Action):
     """--help of a command that takes config keys: loads the config models only now, to list them."""
 
@@ -100,6 +158,17 @@ def workers(text: str) -> tuple[int, int]:
     """N or LEAST:MOST, as the least and the most."""
     least, _, most = text.partition(":")
     return positive(least), max(positive(least), positive(most or least))
+
+
+def seconds(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0; got {text}")
+    return value
 
 
 def share(text: str) -> float:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,6 +233,19 @@ def audit_problems(options: argparse.Namespace, _: list[str]) -> int:
         files.write(cleaned(problems, ledger), options.fix)
     print(json.dumps({**asdict(ledger), "clean": ledger.clean}) if options.json else render(ledger))
     return 0 if ledger.clean else NEGATIVE
+
+
+def audit_rewards(options: argparse.Namespace, _: list[str]) -> int:
+    """Attack a reward function: 0 when nothing earned that should not, 1 when something did."""
+    from envs.problem import Interface
+    from envs.reward_audit import INTERFACES, audit_reward, render
+    from envs.reward_audit.judges import judge_of
+
+    interfaces = tuple(map(Interface, options.interface)) if options.interface else INTERFACES
+    with closing(judge_of(options.reward, options.url, options.shape, options.deadline_s)) as judge:
+        audited = audit_reward(judge, interfaces, options.above, options.limit_s)
+    print(json.dumps({**asdict(audited), "clean": audited.clean}) if options.json else render(audited))
+    return 0 if audited.clean else NEGATIVE
 
 
 def report(options: argparse.Namespace, _: list[str]) -> int:

@@ -187,12 +187,20 @@ def critic_weighted(credit: Credit, weight: float = 1.0, *, relative: bool = Fal
         raise ValueError(f"the weight of a critic lies between 0 and 1; got {weight}")
 
     def weighted(groups: Sequence[Group], batch: Batch) -> torch.Tensor:
-        q_BT = batch.columns["critic_q"]
-        if relative:
-            q_BT = q_BT / _row_means(q_BT, batch.learned_BT).clamp(min=torch.finfo(q_BT.dtype).tiny)
-        return credit(groups, batch) * (weight * q_BT + (1 - weight))
+        return credit(groups, batch) * token_weights(
+            batch.columns["critic_q"], batch.learned_BT, weight, relative=relative
+        )
 
     return weighted
+
+
+def token_weights(
+    q_BT: torch.Tensor, learned_BT: torch.Tensor, weight: float, *, relative: bool = False
+) -> torch.Tensor:
+    """What `critic_weighted` multiplies the credit of a row with at each token, (B, T)."""
+    if relative:
+        q_BT = q_BT / _row_means(q_BT, learned_BT).clamp(min=torch.finfo(q_BT.dtype).tiny)
+    return weight * q_BT + (1 - weight)
 
 
 def _row_means(values_BT: torch.Tensor, learned_BT: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,8 @@ OWNERS = {
     "vllm": {"rl/sampling_server.py"},
     "transformers": {"rl/models.py", "rl/decode.py", "rl/incremental.py", "critics/model.py"},
     "tokenizers": {"rl/models.py"},
+    "trl": {"rl/trl_bridge.py"},
+    "datasets": {"rl/trl_bridge.py"},
     "accelerate": {"rl/engine.py"},
     "deepspeed": {"rl/engine.py"},
     "peft": {"rl/models.py"},

@@ -12,7 +12,7 @@ from rl.cli import main
 from rl.recipes import RECIPES
 
 COMMANDS = (
-    "run", "quickstart", "compare", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "report", "selftest", "doctor",
+    "run", "quickstart", "compare", "init", "config show", "config diff", "config schema", "evaluate", "grade", "audit problems", "audit rewards", "report", "selftest", "doctor",
 )  # fmt: skip
 
 
