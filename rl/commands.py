@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envs.errors import UserError
+from rl.cli_parser import parse
 from rl.ranks import on_ranks, quickstart_ranks
 from rl.training import NEGATIVE, console_for, say_plan, show_evaluations, stoppable, train, train_on_workers
 
@@ -87,7 +88,6 @@ def plan(options: argparse.Namespace, overrides: list[str]) -> int:
 
 def submit(options: argparse.Namespace, _: list[str]) -> int:
     """Have a Ray cluster run another command of ours as a job, or print the Kubernetes manifest of that job."""
-    from rl.cli import parse
     from rl.config import CONFIGS, load_config
 
     inner, overrides = parse(options.words_of_job)

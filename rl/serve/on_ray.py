@@ -34,6 +34,7 @@ except ModuleNotFoundError as error:
         raise
     raise UserError("--on ray: Ray is not installed; run `pip install 'rl-train[ray,serve]'`") from None
 
+from rl.cli_parser import parse
 from rl.serve import answers
 from rl.serve.app import KEYED_PATHS, OPEN_PATHS, create_app, metrics_text
 from rl.serve.errors import ApiError
@@ -136,8 +137,6 @@ def _to(replicas: DeploymentHandle) -> ASGIApp:
 
 def application(args: dict[str, Any]) -> serve.Application:
     """The application of a serve config: `args.words` are those that would follow `rl-train`."""
-    from rl.cli import parse
-
     options, _ = parse(args["words"])
     return bound(serving_of(options), options.replicas or (1, 1))
 
